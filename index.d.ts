@@ -1,0 +1,979 @@
+// The public face of pg-sess-rs, for CommonJS and ES modules alike. What users meet comes first; how a row's type is
+// read out of datatypes such as 'VARCHAR(255) NOT NULL' comes after it.
+//
+// It needs neither the typings of pg, nor those of pg-promise, nor those of Node.js: not everybody has them.
+
+// biome-ignore-all lint/suspicious/noExplicitAny: what the types cannot know (own SQL types, rows without types) must not get in the way
+
+export = pgSess
+
+/**
+ * Server-side sessions for Node.js, kept in PostgreSQL.
+ *
+ * A session is one row of one table: a random id, when it was made, when it ends, and the fields you choose, such as a
+ * user's number. The browser keeps only the id, in a cookie; the server looks up the rest.
+ *
+ * There are two ways in, with the same core behind them:
+ *
+ * - the five functions of the npm package `pg-sess`, argument for argument: {@link pgSess.init | init},
+ *   {@link pgSess.createSession | createSession}, {@link pgSess.validateSession | validateSession},
+ *   {@link pgSess.extendSession | extendSession}, {@link pgSess.destroySession | destroySession};
+ * - {@link pgSess.connect | connect}, which gives the same as an object and needs no pg-promise.
+ *
+ * The type of a row follows from the datatypes: `'INT'` gives `number | null`, `'INT NOT NULL'` gives `number`,
+ * `'BIGINT'` and `'NUMERIC'` give `string` (a JavaScript number would lose digits), `'TEXT[]'` gives
+ * `(string | null)[] | null`, `'JSONB'` gives `unknown`. A type this package does not know, such as an enum of your
+ * own, gives `any`. Write a constant of fields with `as const`, otherwise TypeScript keeps only "some string" of it and
+ * every field is `any`.
+ *
+ * @example
+ * ```js
+ * import { connect } from 'pg-sess-rs'
+ *
+ * const sessions = await connect('postgres://localhost/app', { fields: { user_id: 'INT NOT NULL' } })
+ * const { sess_id } = await sessions.create({ user_id: 1 })
+ * const session = await sessions.validate(sess_id) // { sess_id, …, user_id: 1 }, or null
+ * ```
+ *
+ * @packageDocumentation
+ */
+declare namespace pgSess {
+  // ---------------------------------------------------------------- the functions of pg-sess
+
+  /**
+   * Sets up the sessions of a database: makes the table `sess` if there is none, and adds the fields it lacks.
+   *
+   * Call it once, when the program starts. The other functions may be called at once: they wait for it. If it fails,
+   * for example because the database is not up yet, later calls try again.
+   *
+   * @param pgp - pg-promise's root object, what `require('pg-promise')()` gives; `null` if `db` is not pg-promise's
+   * @param db - the database, see {@link Database}; the other functions know it by this very object or string
+   * @param FIELDS - what each session remembers, see {@link Fields}. Names are folded as PostgreSQL folds names without
+   *   quotes: `userId` becomes `userid`, also in the rows
+   * @param SLENGTH - how long a session lives without being extended, in ms (default 1_209_600_000, 14 days), or
+   *   {@link InitOptions}
+   * @returns the {@link Sessions} of this database; code written for `pg-sess` ignores it
+   * @throws TypeError or RangeError for a wrong argument, naming it; {@link SessionsError} `PGSESS_TABLE` if the table
+   *   is there and does not fit; {@link DatabaseError} or {@link NetworkError} if the database said no or said nothing
+   * @remarks A datatype becomes part of the table's definition: write it yourself, never take it from a request.
+   *
+   * @example
+   * ```js
+   * import pgPromise from 'pg-promise'
+   * import pgSess from 'pg-sess-rs'
+   *
+   * const pgp = pgPromise()
+   * const db = pgp('postgres://localhost/app')
+   * const FIELDS = [
+   *   { field: 'user_id', datatype: 'INT' },
+   *   { field: 'user_name', datatype: 'VARCHAR(255)' }
+   * ]
+   *
+   * await pgSess.init(pgp, db, FIELDS, 24 * 60 * 60 * 1000) // one day
+   * ```
+   */
+  export function init<const F extends Fields>(
+    pgp: PgPromise | null | undefined,
+    db: Database,
+    FIELDS: F,
+    SLENGTH?: number | InitOptions
+  ): Promise<Sessions<InitFields<F>>>
+
+  /**
+   * Begins a session.
+   *
+   * Give the browser its `sess_id` in a cookie that scripts cannot read (`httpOnly`) and that travels only over HTTPS
+   * (`secure`): whoever holds the id is logged in. Begin a new session at each log-in, never reuse one from before it.
+   *
+   * @typeParam T - `typeof FIELDS`, the constant given to {@link init}, or an interface that extends
+   *   {@link SessionColumns}; without it every field is `any`
+   * @param pgp - as in {@link init}
+   * @param db - as in {@link init}, or a task, transaction or connection of it: then the session comes into being only
+   *   if your transaction does
+   * @param FIELDS - the values: `[{ field, value }]` or `{ name: value }`. A field left out, or `undefined`, takes its
+   *   column's DEFAULT (NULL if it has none); `null` is NULL
+   * @returns the new session's row
+   * @throws Error if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
+   *   value; {@link SessionsError} `PGSESS_NOT_INITIALISED` if `init` was never called for this `db`
+   *
+   * @example
+   * ```js
+   * const session = await pgSess.createSession(pgp, db, [{ field: 'user_id', value: 1 }])
+   * res.cookie('sid', session.sess_id, { httpOnly: true, secure: true, sameSite: 'lax' })
+   * ```
+   */
+  export function createSession<T extends Fields | SessionColumns = SessionRow>(
+    pgp: PgPromise | null | undefined,
+    db: Database,
+    FIELDS: NoInfer<CreateFields<T>>
+  ): Promise<RowOf<T>>
+
+  /**
+   * Looks a session up.
+   *
+   * @typeParam T - as in {@link createSession}
+   * @param pgp - as in {@link init}
+   * @param db - as in {@link createSession}
+   * @param SID - what the browser sent. It may be anything: what is not a UUID is simply no session
+   * @returns the row if the session exists and has not ended, otherwise `null`
+   * @throws {@link SessionsError}, {@link DatabaseError} or {@link NetworkError} if the database could not be asked. Do
+   *   not take that for "logged out"
+   *
+   * @example
+   * ```js
+   * const session = await pgSess.validateSession(pgp, db, req.cookies.sid)
+   * if (!session) return res.redirect('/login')
+   * if (session.user_id !== user_id) return res.status(401).json({ message: 'Unauthorized.' })
+   * ```
+   */
+  export function validateSession<T extends Fields | SessionColumns = SessionRow>(
+    pgp: PgPromise | null | undefined,
+    db: Database,
+    SID: unknown
+  ): Promise<RowOf<T> | null>
+
+  /**
+   * Grants a live session its full length again, counted from this moment.
+   *
+   * @param pgp - as in {@link init}
+   * @param db - as in {@link createSession}
+   * @param SID - as in {@link validateSession}
+   * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
+   * @throws as {@link validateSession}
+   *
+   * @example
+   * ```js
+   * if (!(await pgSess.extendSession(pgp, db, req.cookies.sid))) res.redirect('/login')
+   * ```
+   */
+  export function extendSession(pgp: PgPromise | null | undefined, db: Database, SID: unknown): Promise<boolean>
+
+  /**
+   * Ends a session for good, by removing its row.
+   *
+   * The browser still holds the cookie: clear it too.
+   *
+   * @param pgp - as in {@link init}
+   * @param db - as in {@link createSession}; in a transaction the session ends when the transaction commits
+   * @param SID - as in {@link validateSession}
+   * @returns `true` if there was such a row, `false` otherwise
+   * @throws as {@link validateSession}; the session may then live on
+   *
+   * @example
+   * ```js
+   * await pgSess.destroySession(pgp, db, req.cookies.sid)
+   * res.clearCookie('sid')
+   * ```
+   */
+  export function destroySession(pgp: PgPromise | null | undefined, db: Database, SID: unknown): Promise<boolean>
+
+  // ---------------------------------------------------------------- the object
+
+  /**
+   * Connects to a database and sets up its sessions; pg-promise is not needed.
+   *
+   * Field names are kept exactly as written, capitals too.
+   *
+   * @typeParam F - the fields, read from `options`
+   * @param connection - where the database is: a URL such as `'postgres://user:password@host:5432/database'`, a
+   *   {@link ConnectionConfig}, a `Pool` of the npm package `pg`, or a database of pg-promise. The given object is never
+   *   changed or ended
+   * @param options - at least the `fields`
+   * @returns an object that keeps a few connections open until it is closed
+   * @throws as {@link init}
+   *
+   * @example
+   * ```js
+   * import { connect } from 'pg-sess-rs'
+   *
+   * const sessions = await connect('postgres://localhost/app', {
+   *   fields: { user_id: 'INT NOT NULL', theme: "TEXT NOT NULL DEFAULT 'light'", cart: 'JSONB' },
+   *   sessionLength: 60 * 60 * 1000 // one hour
+   * })
+   * ```
+   */
+  export function connect<const F extends Fields>(
+    connection: Connection,
+    options: ConnectOptions<F>
+  ): Promise<Sessions<F>>
+
+  /**
+   * The sessions of one table. {@link connect} and {@link init} give it; it has no constructor.
+   *
+   * Calls made at the same time share one question to the database, so thousands of calls need few connections.
+   * It never keeps the program running by itself.
+   *
+   * @typeParam F - the fields: `Sessions<typeof fields>`, or `Sessions<{ user_id: 'INT' }>`
+   */
+  export interface Sessions<F extends Fields = { [field: string]: string }> {
+    /**
+     * Begins a session.
+     *
+     * @param values - the fields by name. A field that is `NOT NULL` and has no DEFAULT is required
+     * @returns the new session's row; its `sess_id` belongs into an `httpOnly`, `secure` cookie and nowhere else
+     * @throws Error if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
+     *   value (too long, not unique, …); {@link SessionsError} or {@link NetworkError} if it could not be asked
+     * @remarks `undefined` and `null` differ. `undefined` means not given: the column's DEFAULT counts. `null` means
+     *   NULL, which a `NOT NULL` column refuses even if it has a DEFAULT.
+     *
+     * @example
+     * ```js
+     * const { sess_id } = await sessions.create({ user_id: 1, theme: undefined, cart: null })
+     * // theme is 'light', its DEFAULT; cart is null
+     * ```
+     */
+    create(values: Values<F>): Promise<Row<F>>
+
+    /**
+     * Looks a session up.
+     *
+     * @param sid - what the browser sent. It may be anything: what is not a UUID is simply no session
+     * @returns the row if the session exists and has not ended, otherwise `null`
+     * @throws {@link SessionsError}, {@link DatabaseError} or {@link NetworkError} if the database could not be asked.
+     *   Do not take that for "logged out"
+     *
+     * @example
+     * ```js
+     * const session = await sessions.validate(req.cookies.sid)
+     * if (session) console.log(session.user_id, 'is logged in until', session.sess_expiration)
+     * ```
+     */
+    validate(sid: unknown): Promise<Row<F> | null>
+
+    /**
+     * Grants a live session its full `sessionLength` again, counted from this moment.
+     *
+     * @param sid - as in {@link validate}
+     * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
+     * @throws as {@link validate}
+     *
+     * @example
+     * ```js
+     * const stillLoggedIn = await sessions.extend(req.cookies.sid)
+     * ```
+     */
+    extend(sid: unknown): Promise<boolean>
+
+    /**
+     * Ends a session for good. The browser still holds the cookie: clear it too.
+     *
+     * @param sid - as in {@link validate}
+     * @returns `true` if there was one, `false` otherwise
+     * @throws as {@link validate}; the session may then live on
+     *
+     * @example
+     * ```js
+     * await sessions.destroy(req.cookies.sid)
+     * res.clearCookie('sid')
+     * ```
+     */
+    destroy(sid: unknown): Promise<boolean>
+
+    /**
+     * Counts what goes on, for a dashboard. It asks no server and never fails.
+     *
+     * @example
+     * ```js
+     * const { calls, batches } = sessions.stats()
+     * console.log('calls per question to the database:', calls / batches)
+     * ```
+     */
+    stats(): Stats
+
+    /**
+     * Waits for the calls under way, then closes the connections.
+     *
+     * Later calls reject with {@link SessionsError} `PGSESS_CLOSED`. Closing twice does no harm. What was given to
+     * {@link connect} or {@link init} (a pool, pg-promise's database) stays open: it is yours.
+     *
+     * @example
+     * ```js
+     * process.once('SIGTERM', async () => {
+     *   server.close()
+     *   await sessions.close()
+     * })
+     * ```
+     */
+    close(): Promise<void>
+
+    /**
+     * The same as {@link close}, for `await using`: the sessions close when the block ends, also by an error.
+     *
+     * @example
+     * ```ts
+     * await using sessions = await connect('postgres://localhost/app', { fields: { user_id: 'INT' } })
+     * ```
+     */
+    [Symbol.asyncDispose](): Promise<void>
+  }
+
+  /** What {@link Sessions.stats} counts. */
+  export interface Stats {
+    /** Connections open at this moment. */
+    size: number
+    /** Those among them that have nothing to do. */
+    idle: number
+    /** Calls that have not left for the database yet. */
+    waiting: number
+    /** Calls made since the start. */
+    calls: number
+    /** Questions sent to the database for them. The fewer per call, the better calls travel together. */
+    batches: number
+    /** Calls that rejected. */
+    errors: number
+  }
+
+  // ---------------------------------------------------------------- options
+
+  /**
+   * How sessions and their connections behave.
+   *
+   * `undefined` means the default. An option that does not exist, or a value of the wrong type, is a TypeError that
+   * names it; a time that is zero or negative is a RangeError.
+   */
+  export interface InitOptions {
+    /**
+     * How long a session lives without being extended, in ms: 14 days if you do not say.
+     *
+     * Shorter is safer, because a stolen cookie is worth less.
+     *
+     * @default 1_209_600_000
+     */
+    sessionLength?: number | undefined
+
+    /**
+     * The table's name, capitals included.
+     *
+     * @default 'sess'
+     */
+    tableName?: string | undefined
+
+    /**
+     * The schema (PostgreSQL's folder of tables) to keep the table in.
+     *
+     * It must exist: a missing schema is an error and is not made.
+     *
+     * @default found through the connection's `search_path`, which leads to `public` unless somebody changed it
+     */
+    schemaName?: string | undefined
+
+    /**
+     * Whether to make the table if it is missing and to add the fields it lacks. No row is ever touched.
+     *
+     * `false` only verifies: choose it where tables are changed by other means, such as migrations. A missing table or
+     * field is then a {@link SessionsError} `PGSESS_TABLE`.
+     *
+     * @default true
+     */
+    createTable?: boolean | undefined
+
+    /**
+     * How many connections to the database may be open at a time. A few are enough, since calls travel together; more
+     * than the database allows is an error there (`max_connections`, often 100 for all programs).
+     *
+     * If the connection you gave says `max`, that is the default instead.
+     *
+     * @default 4
+     */
+    maxConnections?: number | undefined
+
+    /**
+     * How long a new connection may take, in ms, and how long a call may wait for a free one.
+     *
+     * After that the call rejects with a {@link TimeoutError}.
+     *
+     * @default 10_000
+     */
+    connectTimeout?: number | undefined
+
+    /**
+     * How long the database may take to answer, in ms.
+     *
+     * After that the call rejects with a {@link TimeoutError}. The database may still have done what it was asked.
+     *
+     * @default 10_000
+     */
+    queryTimeout?: number | undefined
+
+    /**
+     * Whether statements are prepared once per connection and then reused, which is faster.
+     *
+     * `false` if the connection goes through a pooler that changes the server's connection after each transaction,
+     * such as PgBouncer in transaction mode: there, a prepared statement may be missing the next time (errors with code
+     * `26000` or `42P05`).
+     *
+     * @default true
+     */
+    prepare?: boolean | undefined
+
+    /**
+     * Whether calls made at the same time share one statement. `false` sends one statement a call, which is slower but
+     * easier to follow in the database's log.
+     *
+     * @default true
+     */
+    batch?: boolean | undefined
+
+    /**
+     * Told of errors that no call of yours can reject with, such as an idle connection that broke or a column whose
+     * length differs from the datatype given. They never end the program.
+     *
+     * @default a warning of the process, as `process.emitWarning` gives
+     */
+    onError?: ((error: Error) => void) | undefined
+  }
+
+  /**
+   * The options of {@link connect}: those of {@link init} and the fields.
+   *
+   * @typeParam F - the fields, see {@link Sessions}
+   */
+  export interface ConnectOptions<F extends Fields = Fields> extends InitOptions {
+    /** What each session remembers: names and SQL datatypes. */
+    fields: F
+  }
+
+  // ---------------------------------------------------------------- fields, values, rows
+
+  /** A field and its SQL datatype: `{ field: 'user_id', datatype: 'INT NOT NULL' }`. */
+  export interface Field {
+    /** The column's name, which becomes the row's key. */
+    readonly field: string
+    /**
+     * The column's type as `CREATE TABLE` takes it, with its constraints if any: `'INT'`, `'VARCHAR(255) NOT NULL'`,
+     * `"TEXT DEFAULT 'light'"`, `'INT REFERENCES users (id) ON DELETE CASCADE'`.
+     */
+    readonly datatype: string
+  }
+
+  /** What each session remembers: a list `[{ field, datatype }]`, or an object `{ user_id: 'INT' }`. */
+  export type Fields = readonly Field[] | { readonly [field: string]: string }
+
+  /** A field and its value in one session: `{ field: 'user_id', value: 1 }`. */
+  export interface FieldValue<Name = string, Value = any> {
+    /** The field's name. */
+    readonly field: Name
+    /** Its value; `undefined` means not given (the column's DEFAULT), `null` means NULL. */
+    readonly value: Value
+  }
+
+  /** The four columns that every session has. */
+  export interface SessionColumns {
+    /** The session's id, a random UUID. It is a secret: whoever knows it is logged in. Keep it out of logs and URLs. */
+    sess_id: string
+    /** When the session began. */
+    sess_creation_date: Date
+    /** When it was last extended; at first, when it began. */
+    sess_last_updated: Date
+    /** When it ends unless it is extended before. */
+    sess_expiration: Date
+  }
+
+  /** A session's row whose fields are not known to TypeScript. */
+  export interface SessionRow extends SessionColumns {
+    /** A field, by its name. */
+    [field: string]: any
+  }
+
+  /**
+   * A session's row: the four columns of {@link SessionColumns}, then the fields.
+   *
+   * A field has the JavaScript type that `pg` gives for its datatype. A field that is not `NOT NULL` may be `null`.
+   *
+   * @typeParam F - the fields, `Row<typeof fields>` or `Row<{ user_id: 'INT' }>`
+   * @remarks The types are those of pg's own parsers. If you replaced one (`types.setTypeParser`), rows follow yours
+   *   and TypeScript does not know. A date or timestamp `'infinity'` arrives as the number `Infinity`. An array is as
+   *   deep as its datatype says (`'INT[][]'`: lists of lists), although PostgreSQL would store any depth.
+   */
+  export type Row<F extends Fields> = Flat<SessionColumns & Output<FieldMap<F>>>
+
+  /**
+   * What {@link Sessions.create} takes: a field that is `NOT NULL` and has no DEFAULT is required, the others may be
+   * left out. A field that PostgreSQL computes (`GENERATED ALWAYS`) cannot be given.
+   *
+   * More may go in than comes out: a `BIGINT` takes a number, a bigint or a string, a `TIMESTAMP` a Date or a string,
+   * an `INTERVAL` a string such as `'2 days'`.
+   *
+   * @typeParam F - the fields, see {@link Row}
+   * @remarks For `JSON` and `JSONB`, objects and arrays are stored as JSON; a string must be JSON text itself.
+   */
+  export type Values<F extends Fields> = Flat<Input<FieldMap<F>>>
+
+  /**
+   * The fields as {@link init} names them: a plain name loses its capitals (`userId` becomes `userid`), any other name
+   * stays as it is.
+   *
+   * @typeParam F - the constant given to `init`, `InitFields<typeof FIELDS>`
+   */
+  export type InitFields<F extends Fields> = Folded<FieldMap<F>>
+
+  /** The row that {@link createSession} and {@link validateSession} resolve to, from their type parameter. */
+  export type RowOf<T extends Fields | SessionColumns> = T extends SessionColumns
+    ? T
+    : T extends Fields
+      ? Row<InitFields<T>>
+      : never
+
+  /** What {@link createSession} takes: `[{ field, value }]` or `{ name: value }`. */
+  export type CreateFields<T extends Fields | SessionColumns> = T extends SessionColumns
+    ? OneByOne<{ [K in Exclude<keyof T, keyof SessionColumns | number>]?: any }>
+    : T extends Fields
+      ? OneByOne<Values<T>> | OneByOne<Values<InitFields<T>>>
+      : never
+
+  /** What an `INTERVAL` arrives as: a span of time in parts; a part that is zero is absent. */
+  export interface PostgresInterval {
+    years?: number
+    months?: number
+    days?: number
+    hours?: number
+    minutes?: number
+    seconds?: number
+    /** May have a fraction, since PostgreSQL counts microseconds. */
+    milliseconds?: number
+    /** PostgreSQL's spelling: `'1 years 2 days'`. */
+    toPostgres(): string
+    /** The ISO 8601 spelling: `'P1Y0M2DT0H0M0S'`. */
+    toISO(): string
+    /** The same as `toISO`. */
+    toISOString(): string
+  }
+
+  /** What a number's column takes. Write numbers beyond 2 to the power of 53, or with many decimals, as bigint or string. */
+  export type NumberInput = number | bigint | string
+
+  /**
+   * What an `INTERVAL` column takes: PostgreSQL's spelling such as `'2 days'`, a number of seconds, or what came out of
+   * one. An object of parts such as `{ days: 2 }` is none of these: PostgreSQL would refuse it or read something else.
+   */
+  export type IntervalInput = string | number | { toPostgres(...args: any[]): string }
+
+  /** What a `POINT` arrives as. It goes in as a string: `'(1,2)'`. */
+  export interface Point {
+    x: number
+    y: number
+  }
+
+  /** What a `CIRCLE` arrives as. It goes in as a string: `'<(1,2),3>'`. */
+  export interface Circle extends Point {
+    radius: number
+  }
+
+  // ---------------------------------------------------------------- databases
+
+  /**
+   * What the functions of `pg-sess` take as `db`: a connection string, a {@link ConnectionConfig}, an object of
+   * pg-promise, or a pool or client of `pg`.
+   *
+   * With a task, a transaction or one single connection, the statement runs on it, and commits or rolls back with your
+   * own work. With anything else it runs on connections of our own, made with the same settings.
+   */
+  export type Database = Connection | PgPromiseTask | PgPromiseConnection | PgClient
+
+  /** What {@link connect} takes: the place of a database, or an object that knows it. */
+  export type Connection = string | (ConnectionConfig & { query?: undefined }) | PgPool | PgPromiseDatabase
+
+  /**
+   * Where the database is and how to log in, with the settings of the npm package `pg`.
+   *
+   * What is not given comes from the environment (`PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, …), then
+   * from pg's own defaults.
+   */
+  export interface ConnectionConfig {
+    /** All of it in one URL. What it says counts more than the settings beside it. */
+    connectionString?: string | undefined
+    /** The server's name or address, or the folder of its socket. @default 'localhost' */
+    host?: string | undefined
+    /** @default 5432 */
+    port?: number | string | undefined
+    /** The database user. @default the name of the user who runs the program */
+    user?: string | undefined
+    /** The password, or a function that gives it, called for each new connection. */
+    password?: string | ((...args: any[]) => string | Promise<string>) | null | undefined
+    /** @default the database of the user's name */
+    database?: string | undefined
+    /**
+     * Encryption. `true` encrypts and checks the server's certificate against the authorities that Node.js trusts; an
+     * object is passed on as to Node's `tls.connect`, such as `{ ca }`. Danger: `{ rejectUnauthorized: false }` checks
+     * nothing, and whoever sits between can read and change everything.
+     *
+     * @default false
+     */
+    ssl?: boolean | object | undefined
+    /** A name for this program in the database's own lists and logs. */
+    application_name?: string | undefined
+    /** The same, if `application_name` is not given. */
+    fallback_application_name?: string | undefined
+    /** Settings for the server, as on its command line: `'-c search_path=app'`. */
+    options?: string | undefined
+    /** The server gives a statement up after so many ms. */
+    statement_timeout?: number | boolean | undefined
+    /** The server gives waiting for a lock up after so many ms. */
+    lock_timeout?: number | boolean | undefined
+    /** The server closes a connection whose transaction idles for so many ms. */
+    idle_in_transaction_session_timeout?: number | boolean | undefined
+    /** How long pg itself waits for an answer, in ms. */
+    query_timeout?: number | boolean | undefined
+    /** How long pg itself tries to connect, in ms. */
+    connectionTimeoutMillis?: number | undefined
+    /** Whether the operating system probes a quiet connection. @default false */
+    keepAlive?: boolean | undefined
+    /** After how many ms of quiet it begins to. */
+    keepAliveInitialDelayMillis?: number | undefined
+    /** How many connections a pool may open: the default of {@link InitOptions.maxConnections}. */
+    max?: number | undefined
+    /** Your own parsers of what comes out, in place of pg's. */
+    types?: { getTypeParser(...args: any[]): any } | undefined
+  }
+
+  /** pg-promise's root object, `pgp`. */
+  export interface PgPromise {
+    readonly pg: object
+    readonly as: object
+  }
+
+  /** A database of pg-promise, what `pgp(…)` gives. */
+  export interface PgPromiseDatabase {
+    readonly $config: object
+    readonly $pool: object
+  }
+
+  /** A task or transaction of pg-promise, the `t` of `db.task(t => …)` and `db.tx(t => …)`. */
+  export interface PgPromiseTask {
+    readonly ctx: object
+    oneOrNone(...args: any[]): Promise<any>
+  }
+
+  /** One connection of pg-promise, what `db.connect()` resolves to. */
+  export interface PgPromiseConnection {
+    readonly client: object
+    oneOrNone(...args: any[]): Promise<any>
+    done(...args: any[]): any
+  }
+
+  /** A `Pool` of `pg`. */
+  export interface PgPool {
+    readonly options: object
+    readonly totalCount: number
+    connect(): Promise<any>
+  }
+
+  /** A `Client` of `pg`, connected, or what `pool.connect()` resolves to. */
+  export interface PgClient {
+    readonly host: string
+    readonly port: number
+    query(...args: any[]): any
+  }
+
+  // ---------------------------------------------------------------- errors
+
+  /**
+   * An error of our own. Test its `code`:
+   *
+   * - `'PGSESS_TIMEOUT'`: something took too long, see {@link TimeoutError}.
+   * - `'PGSESS_CLOSED'`: the call came after {@link Sessions.close}.
+   * - `'PGSESS_NOT_INITIALISED'`: {@link init} was never called for this `db`.
+   * - `'PGSESS_TABLE'`: the table is there and does not fit, for example because a field has another type in it. The
+   *   message shows both; change the fields or the table.
+   * - `'PGSESS_INTERNAL'`: a fault of this package. Please report it.
+   *
+   * Neither session ids nor values of fields stand in its message.
+   *
+   * @example
+   * ```js
+   * try {
+   *   await sessions.validate(sid)
+   * } catch (error) {
+   *   if (error.code === 'PGSESS_TIMEOUT') res.status(503).send('The database is slow.')
+   *   else throw error
+   * }
+   * ```
+   */
+  export interface SessionsError extends Error {
+    code: 'PGSESS_TIMEOUT' | 'PGSESS_CLOSED' | 'PGSESS_NOT_INITIALISED' | 'PGSESS_TABLE' | 'PGSESS_INTERNAL'
+  }
+
+  /** The {@link SessionsError} of a call that took longer than `connectTimeout` or `queryTimeout`. */
+  export interface TimeoutError extends SessionsError {
+    code: 'PGSESS_TIMEOUT'
+    /**
+     * What took so long. After `'waiting for the answer'` the database may have done what it was asked; after the other
+     * two it was not asked.
+     */
+    step: 'waiting for a connection' | 'connecting' | 'waiting for the answer'
+  }
+
+  /** What PostgreSQL itself says when it refuses something; the same as `DatabaseError` of the npm package `pg`. */
+  export interface DatabaseError extends Error {
+    /** Always `'error'`. */
+    name: string
+    /** Bytes of the server's message. */
+    length: number
+    /** The kind of error in five characters: `'23505'` not unique, `'23502'` NULL in a `NOT NULL` column, … */
+    code: string | undefined
+    /** `'ERROR'`, or `'FATAL'` if the connection ended with it. */
+    severity: string | undefined
+    /** More about this case, such as `'Key (user_id)=(1) already exists.'`. It may show values: do not send it to browsers. */
+    detail: string | undefined
+    /** What to do about it. */
+    hint: string | undefined
+    /** Which character of the statement it is about, counted from 1. */
+    position: string | undefined
+    /** The same, within a statement that the server made itself. */
+    internalPosition: string | undefined
+    /** That statement. */
+    internalQuery: string | undefined
+    /** Where in the server's work it happened. */
+    where: string | undefined
+    /** The table's schema, if it is about a table. */
+    schema: string | undefined
+    /** The table, if it is about one. */
+    table: string | undefined
+    /** The column, if it is about one. */
+    column: string | undefined
+    /** The datatype, if it is about one. */
+    dataType: string | undefined
+    /** The constraint that was violated, by its name. */
+    constraint: string | undefined
+    /** The file of PostgreSQL's source that says so. */
+    file: string | undefined
+    /** The line of that file. */
+    line: string | undefined
+    /** The function in that file. */
+    routine: string | undefined
+  }
+
+  /** What Node.js says when the server cannot be reached or the connection breaks. */
+  export interface NetworkError extends Error {
+    /**
+     * What happened: `'ECONNREFUSED'` nobody listens, `'ENOTFOUND'` no such host, `'ECONNRESET'` broken off, … Absent if
+     * the server ended the connection without a word.
+     */
+    code?: string | undefined
+    /** The operating system's number for it. */
+    errno?: number | undefined
+    /** What was tried, such as `'connect'`. */
+    syscall?: string | undefined
+    /** The address. */
+    address?: string | undefined
+    /** The port. */
+    port?: number | undefined
+    /** The name that has no address. */
+    hostname?: string | undefined
+  }
+
+  /** The whole again, so that `require('pg-sess-rs').default` works as it does with `pg-sess`. */
+  export { pgSess as default }
+}
+
+declare global {
+  export interface SymbolConstructor {
+    // As in TypeScript's own library and in Node's typings, for programs that load neither.
+    readonly asyncDispose: unique symbol
+  }
+}
+
+// ---------------------------------------------------------------- from datatypes to types
+//
+// A datatype is read once (`Column`), whatever it is used for, and TypeScript remembers the answer, so that a table with
+// many fields costs little. Nothing here walks a datatype letter by letter: recursion is as deep as it has quotes,
+// brackets or words.
+
+/** The intersection written out as one object, which is what an editor shows. */
+type Flat<T> = { [K in keyof T]: T[K] } & {}
+
+/** Both forms of fields as an object `{ name: datatype }`. */
+type FieldMap<F> = F extends readonly pgSess.Field[] ? { [E in F[number] as E['field']]: E['datatype'] } : F
+
+/** The fields' part of a row. */
+type Output<M> = { -readonly [K in keyof M]: Column<M[K]>['out'] }
+
+/** The values of a new session: the required ones and the others. */
+type Input<M> = {
+  -readonly [K in keyof M as Column<M[K]>['required'] extends true ? K : never]: Column<M[K]>['in']
+} & {
+  -readonly [K in keyof M as Column<M[K]>['required'] extends true ? never : K]?: Column<M[K]>['in'] | undefined
+}
+
+/** Values as an object, or as a list of `{ field, value }`. */
+type OneByOne<V> =
+  | (V & { [Symbol.iterator]?: undefined })
+  | readonly { [K in keyof V]-?: pgSess.FieldValue<K, V[K]> }[keyof V][]
+
+// Names
+
+type Folded<M> = { -readonly [K in keyof M as K extends string ? Fold<K> : K]: M[K] } & {}
+
+// Most names are in small letters already; only the others are looked at letter by letter.
+type Fold<Name extends string> =
+  Name extends Lowercase<Name>
+    ? Name
+    : Name extends `${Digit | '$'}${string}`
+      ? Name
+      : IsPlain<Lowercase<Name>> extends true
+        ? Lowercase<Name>
+        : Name
+
+type IsPlain<Name extends string> = Name extends `${infer First}${infer Rest}`
+  ? First extends Letter | Digit | '_' | '$'
+    ? IsPlain<Rest>
+    : false
+  : Name extends ''
+    ? true
+    : false
+
+type Letter = Letters<'abcdefghijklmnopqrstuvwxyz'>
+type Letters<S extends string> = S extends `${infer First}${infer Rest}` ? First | Letters<Rest> : never
+type Digit = `${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}`
+
+// Columns
+
+/** What a datatype means: what comes out, what goes in, and whether a new session must have it. */
+type Column<D> = D extends string ? (string extends D ? { out: any; in: any; required: false } : Read<Plain<D>>) : never
+
+type Read<S extends string> = S extends ` ${infer Name} ${infer Rest}`
+  ? Finish<
+      TypeNamed<Name extends `PG_CATALOG.${infer Bare}` ? Bare : Name>,
+      Dimensions<Rest>,
+      Name extends Serial ? true : IsNotNull<S>,
+      Name extends Serial ? true : HasDefault<S>,
+      IsGenerated<S>
+    >
+  : { out: any; in: any; required: false }
+
+type Finish<T extends SqlType, D extends 1[], NotNull, Default, Generated> = {
+  out: NotNull extends true ? OutOf<T, D> : OutOf<T, D> | null
+  in: Generated extends true ? undefined : NotNull extends true ? NonNullable<InOf<T, D>> : InOf<T, D> | null
+  required: NotNull extends true ? (Default extends true ? false : true) : false
+}
+
+type OutOf<T extends SqlType, D extends 1[]> = D extends [1, ...1[]]
+  ? [T['element']] extends [never]
+    ? string
+    : Nested<T['element'], D>
+  : T['out']
+type Nested<T, D extends 1[]> = 0 extends 1 & T
+  ? any
+  : D extends [1, ...infer Inner extends 1[]]
+    ? (Inner extends [] ? T | null : Nested<T, Inner>)[]
+    : never
+
+type InOf<T extends SqlType, D extends 1[]> = D extends [1, ...1[]] ? NestedIn<T['in'], D> | string : T['in']
+type NestedIn<T, D extends 1[]> = D extends [1, ...infer Inner extends 1[]]
+  ? readonly (Inner extends [] ? T | null : NestedIn<T, Inner>)[]
+  : never
+
+type IsNotNull<S extends string> = S extends
+  | `${string} NOT NULL ${string}`
+  | `${string} PRIMARY KEY ${string}`
+  | `${string} AS IDENTITY ${string}`
+  ? true
+  : false
+type HasDefault<S extends string> = S extends `${string} ${'DEFAULT' | 'GENERATED'} ${string}` ? true : false
+type IsGenerated<S extends string> = S extends `${string} GENERATED ALWAYS ${string}` ? true : false
+
+/** How many pairs of brackets follow the type's name, before constraints begin; `ARRAY` is one. */
+type Dimensions<S extends string, D extends 1[] = []> = S extends `${infer Word} ${infer Rest}`
+  ? Word extends '[]'
+    ? Dimensions<Rest, [...D, 1]>
+    : Word extends 'ARRAY'
+      ? [1]
+      : Word extends TypeWord
+        ? Dimensions<Rest, D>
+        : D
+  : D
+
+/** Words that may follow a type's first word and still belong to it: DOUBLE PRECISION, TIME WITH TIME ZONE, … */
+type TypeWord =
+  | ('PRECISION' | 'VARYING' | 'CHARACTER' | 'CHAR')
+  | ('WITH' | 'WITHOUT' | 'TIME' | 'ZONE')
+  | ('YEAR' | 'MONTH' | 'DAY' | 'HOUR' | 'MINUTE' | 'SECOND' | 'TO')
+
+/**
+ * A datatype in capitals, without what could be mistaken for a constraint: quoted text, what stands in parentheses,
+ * `SET DEFAULT`. One space stands between words and at both ends, `[3]` is the word `[]`.
+ */
+type Plain<D extends string> = WithoutAction<` ${OneLine<Unbracketed<Unparenthesised<WithoutText<Uppercase<D>>>>>} `>
+
+type WithoutText<S extends string> = Unquoted<Unquoted<S, "'">, '"'>
+type OneLine<S extends string> = Swap<Swap<Swap<S, '\r', ' '>, '\n', ' '>, '\t', ' '>
+type WithoutAction<S extends string> = Swap<OneSpace<S>, ' SET DEFAULT ', ' '>
+
+// A doubled quote within quotes reads as two quoted texts beside each other, which comes to the same.
+type Unquoted<S extends string, Q extends string, Done extends string = ''> = S extends `${infer A}${Q}${infer B}`
+  ? B extends `${string}${Q}${infer C}`
+    ? Unquoted<C, Q, `${Done}${A}?`>
+    : `${Done}${S}`
+  : `${Done}${S}`
+
+type Unparenthesised<S extends string, Done extends string = '', Open extends 1[] = []> = Open extends [
+  1,
+  ...infer Outer extends 1[]
+]
+  ? S extends `${infer A})${infer B}`
+    ? A extends `${string}(${infer Inner}`
+      ? Unparenthesised<`${Inner})${B}`, Done, [...Open, 1]>
+      : Unparenthesised<B, `${Done} `, Outer>
+    : Done
+  : S extends `${infer A}(${infer B}`
+    ? Unparenthesised<B, `${Done}${A}`, [1]>
+    : `${Done}${S}`
+
+type Unbracketed<S extends string, Done extends string = ''> = S extends `${infer A}[${infer B}`
+  ? B extends `${string}]${infer C}`
+    ? Unbracketed<C, `${Done}${A} [] `>
+    : `${Done}${S}`
+  : `${Done}${S}`
+
+type Swap<
+  S extends string,
+  From extends string,
+  To extends string,
+  Done extends string = ''
+> = S extends `${infer A}${From}${infer B}` ? Swap<B, From, To, `${Done}${A}${To}`> : `${Done}${S}`
+
+type OneSpace<S extends string> = S extends `${infer A}  ${infer B}` ? OneSpace<`${A} ${B}`> : S
+
+// Types
+
+/** What comes out, what goes in, and what comes out of an array of it: `never` if pg leaves such an array a string. */
+interface SqlType<Out = any, In = any, Element = any> {
+  out: Out
+  in: In
+  element: Element
+}
+
+type TypeNamed<Name> = Name extends keyof SqlTypes ? SqlTypes[Name] : SqlType
+
+type Serial = 'SMALLSERIAL' | 'SERIAL2' | 'SERIAL' | 'SERIAL4' | 'BIGSERIAL' | 'SERIAL8'
+// Node's Buffer, or what it is made of where Node's typings are not loaded.
+type Bytes = typeof globalThis extends { Buffer: { isBuffer(obj: any): obj is infer B } } ? B : Uint8Array
+
+type Small = SqlType<number, pgSess.NumberInput, number>
+type Big = SqlType<string, pgSess.NumberInput, string>
+type Exact = SqlType<string, pgSess.NumberInput, number>
+type Text = SqlType<string, string, string>
+type TextAlone = SqlType<string, string, never>
+
+interface SqlTypes
+  extends Record<'SMALLINT' | 'INT2' | 'INTEGER' | 'INT' | 'INT4' | 'OID', Small>,
+    Record<'SMALLSERIAL' | 'SERIAL2' | 'SERIAL' | 'SERIAL4', Small>,
+    Record<'REAL' | 'FLOAT' | 'FLOAT4' | 'FLOAT8' | 'DOUBLE', Small>,
+    Record<'BIGINT' | 'INT8' | 'BIGSERIAL' | 'SERIAL8' | 'MONEY', Big>,
+    Record<'NUMERIC' | 'DECIMAL' | 'DEC', Exact>,
+    Record<'BOOLEAN' | 'BOOL', SqlType<boolean, boolean | string | number, boolean>>,
+    Record<'TEXT' | 'VARCHAR' | 'CHARACTER' | 'CHAR' | 'BPCHAR' | 'NATIONAL' | 'NCHAR', Text>,
+    Record<'UUID' | 'INET' | 'CIDR' | 'MACADDR' | 'TIME' | 'TIMETZ' | 'NUMRANGE' | 'REGPROC', Text>,
+    Record<'CITEXT' | 'NAME' | 'XML' | 'JSONPATH' | 'BIT' | 'VARBIT' | 'MACADDR8', TextAlone>,
+    Record<'INT4RANGE' | 'INT8RANGE' | 'TSRANGE' | 'TSTZRANGE' | 'DATERANGE', TextAlone>,
+    Record<'INT4MULTIRANGE' | 'INT8MULTIRANGE' | 'NUMMULTIRANGE', TextAlone>,
+    Record<'TSMULTIRANGE' | 'TSTZMULTIRANGE' | 'DATEMULTIRANGE', TextAlone>,
+    Record<'LINE' | 'LSEG' | 'BOX' | 'PATH' | 'POLYGON', TextAlone>,
+    Record<'TSVECTOR' | 'TSQUERY' | 'PG_LSN' | 'REGCLASS' | 'REGTYPE' | 'REGROLE', TextAlone>,
+    Record<'HSTORE' | 'LTREE' | 'LQUERY' | 'CUBE', TextAlone>,
+    Record<'BYTEA', SqlType<Bytes, Uint8Array | string, Bytes>>,
+    Record<'JSON' | 'JSONB', SqlType<unknown, unknown, unknown>>,
+    Record<'DATE' | 'TIMESTAMP' | 'TIMESTAMPTZ', SqlType<Date, Date | string, Date>>,
+    Record<'INTERVAL', SqlType<pgSess.PostgresInterval, pgSess.IntervalInput, pgSess.PostgresInterval>>,
+    Record<'POINT', SqlType<pgSess.Point, string, pgSess.Point>>,
+    Record<'CIRCLE', SqlType<pgSess.Circle, string, never>> {}

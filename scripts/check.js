@@ -1,0 +1,68 @@
+'use strict'
+
+// The whole check, as `npm test` and the CI run it: stops at the first step that fails. scripts/ensure.js has built
+// what the tests load.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { testServer } = require('./postgres.js')
+const { run } = require('./run.js')
+
+/** @typedef {{ command: string, args: string[], alone?: string }} Step `alone`: how to run it without the others */
+
+const ROOT = path.resolve(__dirname, '..')
+
+/** @type {Step[]} */
+const WITHOUT_SERVER = [
+  { command: 'cargo', args: ['fmt', '--check'] },
+  { command: 'npm', args: ['run', '--silent', 'lint'] },
+  { command: 'cargo', args: ['clippy', '--all-features', '--all-targets', '--', '-D', 'warnings'] },
+  { command: 'npm', args: ['run', '--silent', 'types'] }
+]
+
+/** @returns {Step[]} */
+function withServer() {
+  return [
+    { command: 'cargo', args: ['test'], alone: 'npm run test:rust' },
+    { command: 'node', args: ['--test', ...testFiles()], alone: 'npm run test:js' }
+  ]
+}
+
+/** @returns {string[]} */
+function testFiles() {
+  const names = fs.readdirSync(path.join(ROOT, '__test__')).filter(name => name.endsWith('.test.js'))
+  if (names.length === 0) throw new Error('__test__ has no *.test.js')
+  return names.sort().map(name => `__test__/${name}`)
+}
+
+/**
+ * @param {Step} step
+ * @param {Record<string, string>} [env]
+ */
+async function check({ command, args, alone }, env) {
+  const line = [command, ...args].join(' ')
+  console.log(`\n== ${line}`)
+  const begin = Date.now()
+  const code = await run(command, args, env)
+  const seconds = ((Date.now() - begin) / 1000).toFixed(1)
+  if (code !== 0) throw new Error(`\nfailed after ${seconds} s with code ${code}; alone: ${alone ?? line}`)
+  console.log(`== ${seconds} s`)
+}
+
+async function main() {
+  process.chdir(ROOT)
+  for (const step of WITHOUT_SERVER) await check(step)
+  const server = await testServer()
+  console.log(`\n== using ${server.name}`)
+  try {
+    for (const step of withServer()) await check(step, { PGSESS_TEST_URL: server.url })
+  } finally {
+    await server.stop()
+  }
+  console.log('\nall checks passed')
+}
+
+main().catch(error => {
+  console.error(error.message)
+  process.exitCode = 1
+})

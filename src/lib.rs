@@ -1,0 +1,37 @@
+//! Server-side sessions in PostgreSQL: the core of the Node.js package `pg-sess-rs`.
+//!
+//! The core is a plain async library; it knows nothing of Node. One thin module, [`node`] (behind the feature of the
+//! same name), binds it to JavaScript. A call travels down this list and its answer comes back up:
+//!
+//! | module | job |
+//! |---|---|
+//! | [`sessions`] | the door of the core: one async function per operation |
+//! | [`options`] | what can be chosen, and every default |
+//! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
+//! | [`table`] | creates the table, adopts it, verifies it |
+//! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
+//! | [`batcher`] | calls that wait together travel together |
+//! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
+//! | [`retry`] | which failure of which operation may run again |
+//! | [`pool`] | a deadpool of connections; nothing waits longer than its deadline |
+//! | [`connect`] | one new connection, under one deadline |
+//! | [`row`], [`text`] | a session's row; values as text, in and out |
+//! | [`error`], [`stats`] | the one error; the counters |
+
+mod batcher;
+pub mod connect;
+pub mod error;
+pub mod fields;
+mod operations;
+pub mod options;
+mod pool;
+mod retry;
+mod row;
+pub mod session_id;
+pub mod sessions;
+pub mod stats;
+pub mod table;
+mod text;
+
+#[cfg(feature = "node")]
+mod node;

@@ -1,0 +1,347 @@
+//! The binding to Node: JavaScript's types in, packed answers out. Decides nothing.
+//!
+//! Every call has a number, given by JavaScript; its outcome comes back through the one function handed to the
+//! constructor, once for a whole batch (see [`packed`]). That function is held weakly: an idle `Core` never keeps
+//! the program alive. No state lives outside a `Core`, so worker threads and repeated loading cannot share a dead
+//! runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Function, within_runtime_if_available};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Error, Result, Status};
+use napi_derive::napi;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio_postgres::Row;
+
+use crate::connect::Settings;
+use crate::fields::FieldSpec;
+use crate::operations::Answer;
+use crate::options::Options;
+use crate::session_id::SessionId;
+use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+
+mod packed;
+
+/// Length of an id in a packed list of ids.
+const ID_LENGTH: usize = 36;
+
+type Receiver = ThreadsafeFunction<String, (), String, Status, false, true>;
+
+/// Where to connect and as whom.
+#[napi(object)]
+pub struct ConnectionSettings {
+    /// Host name or address, or the folder of a Unix socket.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role.
+    pub user: String,
+    /// Password, if there is one.
+    pub password: Option<String>,
+    /// Database.
+    pub database: String,
+    /// Start-up parameter `application_name`.
+    pub application_name: Option<String>,
+    /// Start-up parameter `options`.
+    pub options: Option<String>,
+}
+
+/// A field: its name and PostgreSQL datatype.
+#[napi(object)]
+pub struct Field {
+    /// Name.
+    pub field: String,
+    /// Datatype.
+    pub datatype: String,
+}
+
+/// Options that were given; the core knows the defaults of the others. Times are in milliseconds.
+#[napi(object)]
+#[derive(Default)]
+#[allow(missing_docs, reason = "described in options.rs")]
+pub struct SessionsOptions {
+    pub session_length: Option<f64>,
+    pub table_name: Option<String>,
+    pub schema_name: Option<String>,
+    pub create_table: Option<bool>,
+    pub max_connections: Option<u32>,
+    pub connect_timeout: Option<f64>,
+    pub query_timeout: Option<f64>,
+    pub prepare: Option<bool>,
+    pub batch: Option<bool>,
+    pub fold_names: Option<bool>,
+}
+
+/// What `stats()` gives.
+#[napi(object)]
+#[allow(missing_docs, reason = "described in stats.rs")]
+pub struct CoreStats {
+    pub size: f64,
+    pub idle: f64,
+    pub waiting: f64,
+    pub calls: f64,
+    pub batches: f64,
+    pub errors: f64,
+}
+
+/// Which operation a packed list of ids is for.
+#[napi]
+#[allow(missing_docs, reason = "the names are those of the functions")]
+pub enum IdCall {
+    Validate,
+    Extend,
+    Destroy,
+}
+
+impl From<IdCall> for IdOperation {
+    fn from(call: IdCall) -> Self {
+        match call {
+            IdCall::Validate => IdOperation::Validate,
+            IdCall::Extend => IdOperation::Extend,
+            IdCall::Destroy => IdOperation::Destroy,
+        }
+    }
+}
+
+/// Delivers outcomes to JavaScript.
+struct Deliveries(Arc<Receiver>);
+
+impl Deliveries {
+    fn send(&self, message: String) {
+        // A receiver that is gone belongs to a thread that has ended: nobody waits for the outcome.
+        let _ = self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+impl Sink for Deliveries {
+    fn deliver(
+        &self,
+        rows: &[Row],
+        outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
+    ) {
+        self.send(packed::outcomes(rows, outcomes));
+    }
+}
+
+/// One table of sessions, for JavaScript.
+#[napi]
+pub struct Core {
+    sessions: Arc<Sessions>,
+    deliveries: Arc<Deliveries>,
+    runtime: Handle,
+}
+
+#[napi]
+impl Core {
+    /// Prepares everything that needs no connection.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        settings: ConnectionSettings,
+        fields: Vec<Field>,
+        options: SessionsOptions,
+        receive: Function<'_, String, ()>,
+    ) -> Result<Self> {
+        let receiver: Receiver = receive
+            .build_threadsafe_function::<String>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build()?;
+        let deliveries = Arc::new(Deliveries(Arc::new(receiver)));
+        let runtime = within_runtime_if_available(Handle::current);
+        let sessions = Sessions::with_sink(
+            settings.into(),
+            fields.into_iter().map(FieldSpec::from).collect(),
+            options.into(),
+            runtime.clone(),
+            Some(Arc::clone(&deliveries) as Arc<dyn Sink>),
+        )
+        .map_err(|error| Error::from_reason(error.to_string()))?;
+        Ok(Self { sessions: Arc::new(sessions), deliveries, runtime })
+    }
+
+    /// Sets up the table; the outcome of call `number` describes it.
+    #[napi(catch_unwind)]
+    pub fn set_up(&self, number: i64) {
+        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
+        self.runtime.spawn(async move {
+            // A task of its own, so that a panic in it is an outcome, too.
+            let work = tokio::spawn(async move {
+                let notes = sessions.set_up().await?;
+                packed::table(&sessions, &notes)
+            });
+            let outcome = work.await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended the set-up"))
+            });
+            deliveries.send(packed::single(number, outcome));
+        });
+    }
+
+    /// Takes in calls that name a session. `ids`: all ids, one after the other, 36 characters each; the first has
+    /// number `first`, the others follow.
+    #[napi(catch_unwind)]
+    pub fn submit_ids(&self, call: IdCall, first: i64, count: u32, ids: String) {
+        let operation = IdOperation::from(call);
+        let mut known = Vec::with_capacity(count as usize);
+        let mut unknown = Vec::new();
+        let numbers = first.unsigned_abs()..;
+        for (number, id) in numbers.zip(split_ids(&ids, count as usize)) {
+            match id {
+                Some(id) => known.push((id, Reply::Number(number))),
+                None => unknown.push((number, Ok(no_session(operation)))),
+            }
+        }
+        if !unknown.is_empty() {
+            self.deliveries.deliver(&[], &unknown);
+        }
+        if !known.is_empty() {
+            self.sessions.submit_ids(operation, known);
+        }
+    }
+
+    /// Takes in new sessions. `calls`: a JSON array, for each call the places of the given fields and their values
+    /// (text, null, or `{"hex": …}` for bytes).
+    #[napi(catch_unwind)]
+    pub fn submit_creates(&self, first: i64, calls: String) -> Result<()> {
+        let calls: Vec<(Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
+            .map_err(|error| Error::from_reason(format!("create: {error}")))?;
+        let numbers = first.unsigned_abs()..;
+        let calls = numbers.zip(calls).map(|(number, (given, values))| {
+            let values = values.into_iter().map(field_value).collect();
+            (NewSession { id: SessionId::random(), given, values }, Reply::Number(number))
+        });
+        self.sessions.submit_creates(calls.collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// The id in the form in which it is written everywhere, or null if it is none.
+    #[napi(catch_unwind)]
+    pub fn canonical_id(&self, text: String) -> Option<String> {
+        SessionId::parse(&text).map(|id| id.write(&mut [0; ID_LENGTH]).to_owned())
+    }
+
+    /// A new id.
+    #[napi(catch_unwind)]
+    pub fn new_id(&self) -> String {
+        SessionId::random().write(&mut [0; ID_LENGTH]).to_owned()
+    }
+
+    /// The statement that creates a session in a transaction of the caller.
+    #[napi(catch_unwind)]
+    pub fn create_statement(&self, given: Vec<u16>) -> Result<String> {
+        self.sessions
+            .create_statement_for_pg(&given)
+            .map_err(|error| Error::from_reason(error.to_string()))
+    }
+
+    /// What the pool and the queues look like, and what has happened so far.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> CoreStats {
+        let stats = self.sessions.stats();
+        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+        let number = |count: u64| count as f64;
+        CoreStats {
+            size: number(stats.size),
+            idle: number(stats.idle),
+            waiting: number(stats.waiting),
+            calls: number(stats.calls),
+            batches: number(stats.batches),
+            errors: number(stats.errors),
+        }
+    }
+
+    /// Waits for what is under way and closes the connections; then call `number` is done.
+    #[napi(catch_unwind)]
+    pub fn close(&self, number: i64) {
+        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
+        self.runtime.spawn(async move {
+            sessions.close().await;
+            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+        });
+    }
+}
+
+fn no_session(operation: IdOperation) -> Answer {
+    match operation {
+        IdOperation::Validate => Answer::NoSession,
+        IdOperation::Extend | IdOperation::Destroy => Answer::Done(false),
+    }
+}
+
+/// Cuts a packed list into ids. A character outside ASCII shifts all bytes behind it, so such a list is cut by
+/// JavaScript's units instead.
+fn split_ids(ids: &str, count: usize) -> Vec<Option<SessionId>> {
+    if ids.len() == count * ID_LENGTH && ids.is_ascii() {
+        let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(SessionId::parse);
+        return ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect();
+    }
+    let units: Vec<u16> = ids.encode_utf16().collect();
+    let parse = |units: &[u16]| SessionId::parse(&String::from_utf16_lossy(units));
+    let mut parsed: Vec<_> = units.chunks(ID_LENGTH).map(parse).collect();
+    parsed.resize(count, None);
+    parsed
+}
+
+fn field_value(value: Value) -> FieldValue {
+    match value {
+        Value::String(text) => FieldValue::Text(text),
+        Value::Object(bytes) => match bytes.get("hex").and_then(Value::as_str) {
+            Some(hex) => FieldValue::Bytes(from_hex(hex)),
+            None => FieldValue::Null,
+        },
+        _ => FieldValue::Null,
+    }
+}
+
+fn from_hex(hex: &str) -> Vec<u8> {
+    let pair = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    hex.as_bytes().chunks_exact(2).filter_map(pair).collect()
+}
+
+impl From<ConnectionSettings> for Settings {
+    fn from(settings: ConnectionSettings) -> Self {
+        Self {
+            host: settings.host,
+            port: settings.port,
+            user: settings.user,
+            password: settings.password,
+            database: settings.database,
+            application_name: settings.application_name,
+            options: settings.options,
+        }
+    }
+}
+
+impl From<Field> for FieldSpec {
+    fn from(field: Field) -> Self {
+        Self { name: field.field, datatype: field.datatype }
+    }
+}
+
+impl From<SessionsOptions> for Options {
+    fn from(given: SessionsOptions) -> Self {
+        let default = Options::default();
+        let milliseconds = |given: Option<f64>, default: Duration| {
+            given.map_or(default, |length| Duration::from_secs_f64(length / 1000.0))
+        };
+        Self {
+            session_length: milliseconds(given.session_length, default.session_length),
+            table_name: given.table_name.unwrap_or(default.table_name),
+            schema_name: given.schema_name.or(default.schema_name),
+            create_table: given.create_table.unwrap_or(default.create_table),
+            max_connections: given
+                .max_connections
+                .map_or(default.max_connections, |count| count as usize),
+            connect_timeout: milliseconds(given.connect_timeout, default.connect_timeout),
+            query_timeout: milliseconds(given.query_timeout, default.query_timeout),
+            prepare: given.prepare.unwrap_or(default.prepare),
+            batch: given.batch.unwrap_or(default.batch),
+            fold_names: given.fold_names.unwrap_or(default.fold_names),
+        }
+    }
+}

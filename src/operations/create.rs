@@ -1,0 +1,208 @@
+//! create: a new session. Its id is made here, so a create whose answer was lost can be sent again.
+//!
+//! Two forms, from the same pieces. A batch uses `unnest` over arrays of text, cast to each field's type. A call alone
+//! uses VALUES, where each value is a parameter of the column's own type: this is what `pg` sends, so its errors are
+//! those that `pg` gives, and every value is read as `pg`'s would be. A batch that fails for one bad value runs again
+//! in this form, call by call.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::columns::{Reader, now, places, row_columns, uuids};
+use super::extend::interval;
+use super::validate;
+use super::{Answer, Operation, Sql, Verdict};
+use crate::pool::Request;
+use crate::session_id::SessionId;
+use crate::table::Table;
+use crate::text::{FieldValue, quote_name};
+
+/// A session to be made.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Which fields are given, by their place in the table's fields, ascending. The others get their DEFAULT.
+    pub given: Vec<u16>,
+    /// Their values.
+    pub values: Vec<FieldValue>,
+}
+
+pub(crate) struct Create {
+    table: Table,
+    session_length: Duration,
+    select: Sql,
+    /// The statements by the fields that are given: an app has one or two of these sets.
+    statements: Mutex<HashMap<Vec<u16>, Statements>>,
+}
+
+#[derive(Clone)]
+struct Statements {
+    set: Sql,
+    alone: Sql,
+}
+
+impl Create {
+    pub(crate) fn new(table: &Table, session_length: Duration) -> Self {
+        Self {
+            table: table.clone(),
+            session_length,
+            select: validate::sql(table, Reader::Core).into(),
+            statements: Mutex::default(),
+        }
+    }
+
+    fn statements(&self, given: &[u16]) -> Statements {
+        let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(statements) = known.get(given) {
+            return statements.clone();
+        }
+        let statements = Statements {
+            set: self.set_sql(given).into(),
+            alone: self.alone_sql(given, Reader::Core).into(),
+        };
+        known.insert(given.to_vec(), statements.clone());
+        statements
+    }
+
+    fn columns(&self, given: &[u16]) -> impl Iterator<Item = &crate::table::FieldColumn> {
+        given.iter().filter_map(|&place| self.table.columns.get(usize::from(place)))
+    }
+
+    fn insert(&self, given: &[u16], source: &str, reader: Reader) -> String {
+        let fields: String =
+            self.columns(given).map(|column| format!(", {}", quote_name(&column.name))).collect();
+        format!(
+            "INSERT INTO {name} (sess_id, sess_creation_date, sess_last_updated, sess_expiration{fields}) {source} \
+             ON CONFLICT (sess_id) DO NOTHING RETURNING {columns}",
+            name = self.table.sql_name,
+            columns = row_columns(&self.table, reader),
+        )
+    }
+
+    fn times(&self) -> String {
+        let clocks = self.table.clocks;
+        format!(
+            "{}, {}, {} + {}",
+            now(clocks.creation_is_tz),
+            now(clocks.updated_is_tz),
+            now(clocks.expiration_is_tz),
+            interval(self.session_length)
+        )
+    }
+
+    fn set_sql(&self, given: &[u16]) -> String {
+        let mut arrays = String::from("$1::uuid[]");
+        let mut names = String::from("id");
+        let mut values = String::new();
+        for (place, column) in self.columns(given).enumerate() {
+            arrays.push_str(&format!(", ${}::text[]", place + 2));
+            names.push_str(&format!(", v{place}"));
+            values.push_str(&format!(", u.v{place}::{}", column.cast));
+        }
+        let source =
+            format!("SELECT u.id, {}{values} FROM unnest({arrays}) AS u ({names})", self.times());
+        self.insert(given, &source, Reader::Core)
+    }
+
+    /// The form with one parameter a value; `reader` is `Pg` when it runs in a transaction of the caller.
+    pub(crate) fn alone_sql(&self, given: &[u16], reader: Reader) -> String {
+        let values: String = (0..given.len()).map(|place| format!(", ${}", place + 2)).collect();
+        let source = format!("VALUES ($1::uuid, {}{values})", self.times());
+        self.insert(given, &source, reader)
+    }
+
+    fn single(&self, call: &NewSession) -> Request {
+        let statement = self.statements(&call.given).alone;
+        let request = Request::new(&statement).with(call.id.as_uuid(), Type::UUID);
+        call.values
+            .iter()
+            .fold(request, |request, value| request.with(value.clone(), Type::UNKNOWN))
+    }
+
+    /// Bytes for a column that is not bytea are in the binary format of its type, which no cast from text reads.
+    fn fits_the_set(&self, call: &NewSession) -> bool {
+        call.given
+            .iter()
+            .zip(&call.values)
+            .all(|(&place, value)| !matches!(value, FieldValue::Bytes(_)) || self.is_bytea(place))
+    }
+
+    fn is_bytea(&self, place: u16) -> bool {
+        self.table
+            .columns
+            .get(usize::from(place))
+            .is_some_and(|column| column.oid == Type::BYTEA.oid())
+    }
+}
+
+impl Operation for Create {
+    type Call = NewSession;
+
+    fn set(&self, calls: &[NewSession]) -> Request {
+        if let [call] = calls {
+            return self.single(call);
+        }
+        let given = calls.first().map_or(&[][..], |first| &first.given);
+        let ids = uuids(calls.iter().map(|call| &call.id));
+        let mut request = Request::new(&self.statements(given).set).with(ids, Type::UUID_ARRAY);
+        for place in 0..given.len() {
+            let texts: Vec<Option<String>> =
+                calls.iter().map(|call| call.values.get(place).and_then(as_text)).collect();
+            request = request.with(texts, Type::TEXT_ARRAY);
+        }
+        request
+    }
+
+    fn read(&self, rows: &[Row], calls: &[NewSession], _: bool) -> Vec<Option<Answer>> {
+        let places = places(rows);
+        calls
+            .iter()
+            .map(|call| places.get(&call.id.as_uuid()).map(|&place| Answer::NewRow(place)))
+            .collect()
+    }
+
+    /// A session that was not inserted is there already: an earlier attempt did it.
+    fn follow_up(&self, calls: &[&NewSession]) -> Option<Request> {
+        let ids = uuids(calls.iter().map(|call| &call.id));
+        Some(Request::new(&self.select).with(ids, Type::UUID_ARRAY))
+    }
+
+    fn verdicts(
+        &self,
+        rows: &[Row],
+        first_row: usize,
+        calls: &[&NewSession],
+        _: bool,
+    ) -> Vec<Verdict> {
+        let places = places(rows);
+        let verdict = |call: &&NewSession| match places.get(&call.id.as_uuid()) {
+            Some(place) => Verdict::Answer(Answer::NewRow(first_row + place)),
+            None => Verdict::Answer(Answer::NoSession),
+        };
+        calls.iter().map(verdict).collect()
+    }
+
+    fn may_join(&self, first: &NewSession, call: &NewSession) -> bool {
+        first.given == call.given && self.fits_the_set(first) && self.fits_the_set(call)
+    }
+
+    fn weight(&self, call: &NewSession) -> usize {
+        call.values.iter().map(FieldValue::weight).sum::<usize>() + 16
+    }
+}
+
+fn as_text(value: &FieldValue) -> Option<String> {
+    match value {
+        FieldValue::Null => None,
+        FieldValue::Text(text) => Some(text.clone()),
+        FieldValue::Bytes(bytes) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Some(format!("\\x{hex}"))
+        }
+    }
+}

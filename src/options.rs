@@ -1,0 +1,52 @@
+//! What can be chosen, and every default. Reads no environment.
+
+use std::time::Duration;
+
+/// How sessions are kept. `Options::default()` holds the defaults that the documentation names.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Idle length: what create and extend grant.
+    pub session_length: Duration,
+    /// The table's name.
+    pub table_name: String,
+    /// The table's schema; `None`: found through the connection's search_path.
+    pub schema_name: Option<String>,
+    /// Whether a missing table, or a missing field, is created.
+    pub create_table: bool,
+    /// How many connections at most.
+    pub max_connections: usize,
+    /// The longest wait for a connection, new or returned.
+    pub connect_timeout: Duration,
+    /// The longest wait for an answer.
+    pub query_timeout: Duration,
+    /// Whether statements are prepared; `false` for a pooler that gives each transaction another backend.
+    pub prepare: bool,
+    /// Whether calls that wait together travel together.
+    pub batch: bool,
+    /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
+    pub fold_names: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            session_length: Duration::from_millis(1_209_600_000),
+            table_name: "sess".to_owned(),
+            schema_name: None,
+            create_table: true,
+            max_connections: 4,
+            connect_timeout: Duration::from_millis(10_000),
+            query_timeout: Duration::from_millis(10_000),
+            prepare: true,
+            batch: true,
+            fold_names: false,
+        }
+    }
+}
+
+impl Options {
+    /// No call takes longer than this.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.connect_timeout + self.query_timeout
+    }
+}

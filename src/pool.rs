@@ -1,0 +1,240 @@
+//! The pool: connections are lent, and every wait has an end. Knows no operation.
+//!
+//! A connection on which a deadline passed is never lent again: its answer may still come, and the next user's would
+//! wait behind it. It is closed, and the server is asked to give up what it was doing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{
+    self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
+use deadpool_postgres::ClientWrapper;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::connect::{self, Settings};
+use crate::error::{Error, Step};
+use crate::options::Options;
+
+/// How long the server is given to take a request to cancel.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A statement with its parameters.
+pub(crate) struct Request {
+    pub(crate) sql: Arc<str>,
+    pub(crate) params: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
+}
+
+impl Request {
+    pub(crate) fn new(sql: &Arc<str>) -> Self {
+        Self { sql: Arc::clone(sql), params: Vec::new() }
+    }
+
+    /// Adds a parameter. The type is what an unprepared statement declares; `UNKNOWN` lets the server find it out.
+    pub(crate) fn with(mut self, value: impl ToSql + Sync + Send + 'static, ty: Type) -> Self {
+        self.params.push((Box::new(value), ty));
+        self
+    }
+}
+
+/// A bounded set of connections.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    inner: managed::Pool<Manager>,
+    settings: Arc<Settings>,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    query: Duration,
+    prepare: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(settings: Settings, options: &Options) -> Result<Self, Error> {
+        let settings = Arc::new(settings);
+        let manager =
+            Manager { settings: Arc::clone(&settings), connect_timeout: options.connect_timeout };
+        let inner = managed::Pool::builder(manager)
+            .max_size(options.max_connections)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::internal(error.to_string()))?;
+        let limits = Limits {
+            connect: options.connect_timeout,
+            query: options.query_timeout,
+            prepare: options.prepare,
+        };
+        Ok(Self { inner, settings, limits })
+    }
+
+    /// Lends a connection, at the latest at `deadline`.
+    pub(crate) async fn get(&self, deadline: Instant) -> Result<Connection, Error> {
+        let limit = self.limits.connect.min(deadline.saturating_duration_since(Instant::now()));
+        let timeouts = Timeouts { wait: Some(limit), create: Some(limit), recycle: None };
+        match self.inner.timeout_get(&timeouts).await {
+            Ok(object) => Ok(Connection {
+                object: Some(object),
+                broken: AtomicBool::new(false),
+                settings: Arc::clone(&self.settings),
+                limits: self.limits,
+            }),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
+                Err(Error::timeout(Step::Connecting))
+            }
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                Err(Error::timeout(Step::WaitingForConnection))
+            }
+            Err(PoolError::Closed) => Err(Error::closed()),
+            Err(error) => Err(Error::internal(error.to_string())),
+        }
+    }
+
+    /// Open connections, and those among them that nobody uses.
+    pub(crate) fn size_and_idle(&self) -> (usize, usize) {
+        let status = self.inner.status();
+        (status.size, status.available)
+    }
+
+    /// How many connections there may be.
+    pub(crate) fn max_size(&self) -> usize {
+        self.inner.status().max_size
+    }
+
+    pub(crate) fn close(&self) {
+        self.inner.close();
+    }
+}
+
+struct Manager {
+    settings: Arc<Settings>,
+    connect_timeout: Duration,
+}
+
+impl managed::Manager for Manager {
+    type Type = ClientWrapper;
+    type Error = Error;
+
+    async fn create(&self) -> Result<ClientWrapper, Error> {
+        let deadline = Instant::now() + self.connect_timeout;
+        let (client, task) = connect::connect(&self.settings, deadline).await?;
+        Ok(ClientWrapper::new(client, task))
+    }
+
+    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<Error> {
+        if client.is_closed() {
+            return Err(RecycleError::Backend(Error::terminated()));
+        }
+        Ok(())
+    }
+}
+
+/// A lent connection; it returns to the pool when dropped, unless it broke.
+pub(crate) struct Connection {
+    /// `None` only while dropping.
+    object: Option<Object<Manager>>,
+    broken: AtomicBool,
+    settings: Arc<Settings>,
+    limits: Limits,
+}
+
+impl Connection {
+    /// Runs one statement, as a transaction of its own unless one is open. Several may run at once: they go down the
+    /// wire one after the other, without waiting for each other's answers.
+    pub(crate) async fn run(
+        &self,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Vec<Row>, Error> {
+        let client = self.client()?;
+        let deadline = deadline.min(Instant::now() + self.limits.query);
+        match timeout_at(deadline, self.send(client, request)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => {
+                let error = Error::from(error);
+                if error.is_connection_lost() {
+                    self.broken.store(true, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+            Err(_) => {
+                self.give_up(client);
+                Err(Error::timeout(Step::WaitingForAnswer))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        client: &ClientWrapper,
+        request: &Request,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if !self.limits.prepare {
+            let params: Vec<(&(dyn ToSql + Sync), Type)> = request
+                .params
+                .iter()
+                .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
+                .collect();
+            return client.query_typed(&request.sql, &params).await;
+        }
+        let statement = client.prepare_cached(&request.sql).await?;
+        let params: Vec<&(dyn ToSql + Sync)> =
+            request.params.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
+        client.query(&statement, &params).await
+    }
+
+    /// Forgets the statement prepared for `request`: the schema changed under it.
+    pub(crate) fn forget(&self, request: &Request) {
+        if let Ok(client) = self.client() {
+            client.statement_cache.remove(&request.sql, &[]);
+        }
+    }
+
+    /// Runs a statement without parameters or rows, such as BEGIN or DDL.
+    pub(crate) async fn execute(&self, sql: &str, deadline: Instant) -> Result<(), Error> {
+        let client = self.client()?;
+        match timeout_at(deadline, client.query_typed(sql, &[])).await {
+            Ok(result) => result.map(|_| ()).map_err(Error::from),
+            Err(_) => {
+                self.give_up(client);
+                Err(Error::timeout(Step::WaitingForAnswer))
+            }
+        }
+    }
+
+    /// Keeps the connection out of the pool: it broke, or its state is unknown.
+    pub(crate) fn discard(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    fn give_up(&self, client: &ClientWrapper) {
+        if !self.broken.swap(true, Ordering::Relaxed) {
+            let token = client.cancel_token();
+            let settings = Arc::clone(&self.settings);
+            tokio::spawn(async move { connect::cancel(&settings, token, CANCEL_TIMEOUT).await });
+        }
+    }
+
+    fn client(&self) -> Result<&ClientWrapper, Error> {
+        self.object
+            .as_deref()
+            .ok_or_else(|| Error::internal("a connection was used after its return"))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take()
+            && self.broken.load(Ordering::Relaxed)
+        {
+            // Out of the pool, and closed.
+            drop(Object::take(object));
+        }
+    }
+}

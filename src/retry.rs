@@ -1,0 +1,70 @@
+//! Which failure may be followed by another attempt. The loop that asks is the batcher's; nothing else tries twice.
+//!
+//! An attempt may follow if doing the work twice is the same as doing it once. That holds for every operation here:
+//! create carries its own id and inserts with ON CONFLICT, extend and destroy name their rows.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::Error;
+
+/// A pool can hold this many dead connections in a row after its own size is used up.
+const SPARE_ATTEMPTS: usize = 2;
+/// A pause that lets a conflicting transaction, or one more connection slot, come free.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The attempts of one piece of work.
+pub(crate) struct Attempts {
+    deadline: Instant,
+    left: usize,
+    /// An earlier attempt may have done the work without our seeing the answer.
+    ambiguous: bool,
+}
+
+impl Attempts {
+    /// One sweep can hit every connection of the pool, hence `pool_size`.
+    pub(crate) fn new(deadline: Instant, pool_size: usize) -> Self {
+        Self { deadline, left: pool_size + SPARE_ATTEMPTS, ambiguous: false }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether an earlier attempt may have done the work already.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        self.ambiguous
+    }
+
+    /// After a failure to get a connection: returns if there may be another attempt.
+    pub(crate) async fn after_connecting(&mut self, error: Error) -> Result<(), Error> {
+        // 53300: all slots taken. One of ours may come back, or another's may be freed.
+        let may_pass = error.sqlstate() == Some("53300") || error.sqlstate() == Some("57P03");
+        if !may_pass || self.deadline.saturating_duration_since(Instant::now()) < PAUSE {
+            return Err(error);
+        }
+        sleep(PAUSE).await;
+        Ok(())
+    }
+
+    /// After a failure of the statement: returns if there may be another attempt.
+    pub(crate) async fn after_statement(&mut self, error: Error) -> Result<(), Error> {
+        let lost = error.is_connection_lost();
+        let may_follow = lost || error.is_stale_statement() || error.is_conflict();
+        if !may_follow || self.left == 0 || Instant::now() >= self.deadline {
+            return Err(error);
+        }
+        self.left -= 1;
+        self.ambiguous |= lost && may_have_happened(&error);
+        if error.is_conflict() {
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+/// Silence tells nothing, and a server that shuts down may say so in place of "done". Only a refusal is sure.
+fn may_have_happened(error: &Error) -> bool {
+    !matches!(error.sqlstate(), Some("25006" | "57P03"))
+}

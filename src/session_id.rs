@@ -1,0 +1,89 @@
+//! Session ids. An id is a secret: whoever has it is logged in. It is never shown by `Debug` and has no `Display`.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// The id of a session, as it stands in a cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new id: a version 4 UUID (122 random bits) from the operating system's generator.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// Reads an id in a form that PostgreSQL's `uuid` reads, too: with or without hyphens, with or without braces, in
+    /// any case. Anything else is `None`, which means "no session", never an error.
+    pub fn parse(text: &str) -> Option<Self> {
+        let inner = match text.strip_prefix('{') {
+            Some(rest) => rest.strip_suffix('}')?,
+            None => text,
+        };
+        // The parser of the crate also reads the URN form, which PostgreSQL does not.
+        if inner.len() != 36 && inner.len() != 32 {
+            return None;
+        }
+        Uuid::try_parse(inner).ok().map(Self)
+    }
+
+    /// The id as it is written everywhere: lower case, with hyphens.
+    pub fn write(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+
+    pub(crate) fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    pub(crate) fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_postgresql_reads() {
+        for text in [
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5B-D9CB-469F-A165-70867728950E",
+            "{0f8fad5b-d9cb-469f-a165-70867728950e}",
+            "0f8fad5bd9cb469fa16570867728950e",
+        ] {
+            let mut buffer = [0; 36];
+            let id = SessionId::parse(text).map(|id| id.write(&mut buffer).to_owned());
+            assert_eq!(id.as_deref(), Some("0f8fad5b-d9cb-469f-a165-70867728950e"), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_session() {
+        for text in [
+            "",
+            "' or 1=1 --",
+            "0f8fad5b-d9cb-469f-a165-70867728950",
+            "0f8fad5b-d9cb-469f-a165-70867728950g",
+            "{0f8fad5b-d9cb-469f-a165-70867728950e",
+            "urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0f8fad5b-d9cb-469f-a165-70867728950\0",
+            "0f8fad5b-d9cb-469f-a165-7086772895é",
+        ] {
+            assert!(SessionId::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_id() {
+        assert_eq!(format!("{:?}", SessionId::random()), "SessionId(hidden)");
+    }
+}

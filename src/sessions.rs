@@ -1,0 +1,262 @@
+//! `Sessions`: one table of sessions, and what can be asked of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::batcher::{Batcher, Road};
+use crate::connect::Settings;
+use crate::error::Error;
+use crate::fields::{FieldSpec, check_fields};
+use crate::operations::columns::Reader;
+use crate::operations::create::Create;
+use crate::operations::destroy::destroy;
+use crate::operations::extend::extend;
+use crate::operations::locking::Locking;
+use crate::operations::validate::{self, Validate};
+use crate::options::Options;
+use crate::pool::Pool;
+use crate::session_id::SessionId;
+use crate::stats::Stats;
+use crate::table::{self, Table};
+
+pub use crate::batcher::{Outcome, Reply, Sink};
+pub use crate::operations::Answer;
+pub use crate::operations::create::NewSession;
+pub use crate::row::SessionRow;
+pub use crate::text::FieldValue;
+
+/// Calls that name a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the functions")]
+pub enum IdOperation {
+    Validate,
+    Extend,
+    Destroy,
+}
+
+/// A field as it turned out in the table.
+#[derive(Clone, Debug)]
+pub struct FieldInfo {
+    /// The name as the caller wrote it.
+    pub asked: String,
+    /// The column's name.
+    pub column: String,
+    /// The OID of the column's type, as it goes over the wire.
+    pub oid: u32,
+}
+
+/// One table of sessions.
+///
+/// Made without touching the network; [`Sessions::set_up`] comes first. Dropping it closes its connections.
+pub struct Sessions {
+    options: Options,
+    fields: Vec<FieldSpec>,
+    road: Arc<Road>,
+    queues: OnceLock<Queues>,
+    closed: AtomicBool,
+}
+
+struct Queues {
+    table: Table,
+    create: Arc<Batcher<Create>>,
+    validate: Arc<Batcher<Validate>>,
+    extend: Arc<Batcher<Locking>>,
+    destroy: Arc<Batcher<Locking>>,
+}
+
+impl Queues {
+    fn new(table: Table, options: &Options, road: &Arc<Road>) -> Self {
+        Self {
+            create: Batcher::new(Create::new(&table, options.session_length), road),
+            validate: Batcher::new(Validate::new(&table), road),
+            extend: Batcher::new(extend(&table, options.session_length), road),
+            destroy: Batcher::new(destroy(&table), road),
+            table,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.create.waiting()
+            + self.validate.waiting()
+            + self.extend.waiting()
+            + self.destroy.waiting()
+    }
+}
+
+impl Sessions {
+    /// Prepares everything that needs no connection. Work is done on the tokio runtime that this is called in.
+    pub fn new(
+        settings: Settings,
+        fields: Vec<FieldSpec>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        Self::with_sink(settings, fields, options, Handle::current(), None)
+    }
+
+    /// Like [`Sessions::new`], for a caller whose calls are answered in batches, through `sink`.
+    pub fn with_sink(
+        settings: Settings,
+        fields: Vec<FieldSpec>,
+        options: Options,
+        runtime: Handle,
+        sink: Option<Arc<dyn Sink>>,
+    ) -> Result<Self, Error> {
+        let pool = Pool::new(settings, &options)?;
+        let road = Arc::new(Road::new(pool, &options, runtime, sink));
+        Ok(Self { options, fields, road, queues: OnceLock::new(), closed: AtomicBool::new(false) })
+    }
+
+    /// Connects, and makes sure that there is a table that fits. Returns the differences that do no harm.
+    ///
+    /// After a failure it may be called again.
+    pub async fn set_up(&self) -> Result<Vec<String>, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
+        let fields = check_fields(&self.fields, self.options.fold_names)?;
+        let deadline = Instant::now() + self.options.call_timeout();
+        let connection = self.road.pool.get(deadline).await?;
+        let table = table::set_up(&connection, &fields, &self.options, deadline).await?;
+        let queues = self.queues.get_or_init(|| Queues::new(table, &self.options, &self.road));
+        Ok(queues.table.notes.clone())
+    }
+
+    fn queues(&self) -> Result<&Queues, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
+        self.queues.get().ok_or_else(|| Error::internal("the table has not been set up yet"))
+    }
+
+    /// The fields, in the order in which rows hold them.
+    pub fn fields(&self) -> Result<Vec<FieldInfo>, Error> {
+        let info = |column: &table::FieldColumn| FieldInfo {
+            asked: column.asked.clone(),
+            column: column.name.clone(),
+            oid: column.oid,
+        };
+        Ok(self.queues()?.table.columns.iter().map(info).collect())
+    }
+
+    /// A new session. A field that is not given gets its DEFAULT.
+    pub async fn create(
+        &self,
+        given: Vec<u16>,
+        values: Vec<FieldValue>,
+    ) -> Result<SessionRow, Error> {
+        let new = NewSession { id: SessionId::random(), given, values };
+        let outcome = self.wait(|reply| self.submit_creates([(new, reply)])).await?;
+        match outcome {
+            Outcome::Session(Some(row)) => Ok(row),
+            _ => Err(Error::internal("the server took the new session and gave no row")),
+        }
+    }
+
+    /// The row of a live session. `None`: unknown or expired.
+    pub async fn validate(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        match self.ask(IdOperation::Validate, id).await? {
+            Outcome::Session(row) => Ok(row),
+            Outcome::Done(_) => Err(Error::internal("validate was answered by another operation")),
+        }
+    }
+
+    /// Moves the end of a live session to now + `session_length`.
+    ///
+    /// `false`: unknown or expired; an expired session is not revived. Running twice does no harm, hence it is retried
+    /// when the connection is lost.
+    pub async fn extend(&self, id: SessionId) -> Result<bool, Error> {
+        self.ask(IdOperation::Extend, id).await.map(is_done)
+    }
+
+    /// Removes a session's row. `false`: there was none.
+    pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
+        self.ask(IdOperation::Destroy, id).await.map(is_done)
+    }
+
+    async fn ask(&self, operation: IdOperation, id: SessionId) -> Result<Outcome, Error> {
+        self.wait(|reply| self.submit_ids(operation, [(id, reply)])).await
+    }
+
+    async fn wait(&self, submit: impl FnOnce(Reply)) -> Result<Outcome, Error> {
+        let (sender, receiver) = oneshot::channel();
+        submit(Reply::Waiter(sender));
+        receiver.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Takes in calls; their outcomes go where their replies say.
+    pub fn submit_ids(
+        &self,
+        operation: IdOperation,
+        calls: impl IntoIterator<Item = (SessionId, Reply)>,
+    ) {
+        match self.queues() {
+            Ok(queues) => match operation {
+                IdOperation::Validate => queues.validate.push(calls),
+                IdOperation::Extend => queues.extend.push(calls),
+                IdOperation::Destroy => queues.destroy.push(calls),
+            },
+            Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    /// Takes in new sessions.
+    pub fn submit_creates(&self, calls: impl IntoIterator<Item = (NewSession, Reply)>) {
+        match self.queues() {
+            Ok(queues) => queues.create.push(calls),
+            Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
+        let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
+        self.road.take_in(refused.len());
+        self.road.deliver(&[], refused);
+    }
+
+    /// The statement of an operation for one session, in the form that runs in a transaction of the caller. `$1` is
+    /// an array of ids.
+    pub fn statement_for_pg(&self, operation: IdOperation) -> Result<String, Error> {
+        let queues = self.queues()?;
+        Ok(match operation {
+            IdOperation::Validate => validate::sql(&queues.table, Reader::Pg),
+            IdOperation::Extend => queues.extend.operation().alone_sql().to_owned(),
+            IdOperation::Destroy => queues.destroy.operation().alone_sql().to_owned(),
+        })
+    }
+
+    /// The statement that creates a session, in the form that runs in a transaction of the caller: `$1` is the id,
+    /// then come the given fields.
+    pub fn create_statement_for_pg(&self, given: &[u16]) -> Result<String, Error> {
+        Ok(self.queues()?.create.operation().alone_sql(given, Reader::Pg))
+    }
+
+    /// What the pool and the queues look like, and what has happened so far.
+    pub fn stats(&self) -> Stats {
+        let (size, idle) = self.road.pool.size_and_idle();
+        let waiting = self.queues.get().map_or(0, Queues::waiting);
+        let counters = &self.road.counters;
+        Stats {
+            size: size as u64,
+            idle: idle as u64,
+            waiting: waiting as u64,
+            calls: counters.calls.get(),
+            batches: counters.batches.get(),
+            errors: counters.errors.get(),
+        }
+    }
+
+    /// Waits for what is under way, then closes the connections. Later calls fail; closing again is fine.
+    pub async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.road.settled().await;
+        self.road.pool.close();
+    }
+}
+
+fn is_done(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Done(true))
+}

@@ -1,0 +1,410 @@
+//! The table: created, adopted, verified. Existing rows are never touched.
+//!
+//! Looking comes first and needs no lock; only if something is missing does a transaction take the advisory lock,
+//! look again and send DDL. So any number of processes may start at once, and a role without the right to create
+//! can use a table that is complete.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+
+use crate::error::Error;
+use crate::fields::{Field, SESSION_COLUMNS, check_name};
+use crate::options::Options;
+use crate::pool::{Connection, Request};
+use crate::text::quote_name;
+
+/// Key of the advisory lock under which tables are set up: "pg-sess" in ASCII.
+const SET_UP_LOCK: i64 = 0x0070_672d_7365_7373;
+
+/// The table as the statements need it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Schema-qualified and quoted.
+    pub(crate) sql_name: String,
+    pub(crate) clocks: Clocks,
+    /// In the caller's order.
+    pub(crate) columns: Vec<FieldColumn>,
+    /// Differences that do no harm, in words.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A field's column.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldColumn {
+    /// The name as the caller wrote it.
+    pub(crate) asked: String,
+    /// The name in the table.
+    pub(crate) name: String,
+    /// The type's OID as it goes over the wire: of a domain, its base type's.
+    pub(crate) oid: u32,
+    /// The type without modifier; of a domain, its base type. A cast to it never cuts a value; the assignment to the
+    /// column then checks its length, as it does for a parameter.
+    pub(crate) cast: String,
+}
+
+/// For each of the three times whether its column is a timestamptz.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    pub(crate) creation_is_tz: bool,
+    pub(crate) updated_is_tz: bool,
+    pub(crate) expiration_is_tz: bool,
+}
+
+/// What the catalogue says of the table.
+struct Found {
+    schema: String,
+    name: String,
+    kind: String,
+    columns: HashMap<String, FoundColumn>,
+    has_key: bool,
+}
+
+struct FoundColumn {
+    type_oid: u32,
+    modifier: i32,
+    type_name: String,
+    base_oid: u32,
+    base_name: String,
+    must_be_given: bool,
+}
+
+/// The type that a field asks for.
+struct Wanted {
+    type_oid: u32,
+    type_name: String,
+    modifier: Option<i32>,
+}
+
+/// Makes sure that there is a table that fits.
+pub(crate) async fn set_up(
+    connection: &Connection,
+    fields: &[Field],
+    options: &Options,
+    deadline: Instant,
+) -> Result<Table, Error> {
+    check_name("tableName", &options.table_name)?;
+    if let Some(schema) = &options.schema_name {
+        check_name("schemaName", schema)?;
+    }
+    let set_up = SetUp { connection, fields, options, deadline };
+    set_up.check_schema().await?;
+    let found = set_up.look().await?;
+    if set_up.missing(found.as_ref()).is_empty() {
+        return set_up.verify(found).await;
+    }
+    if !options.create_table {
+        return Err(set_up.incomplete(found.as_ref()));
+    }
+    set_up.create().await
+}
+
+struct SetUp<'a> {
+    connection: &'a Connection,
+    fields: &'a [Field],
+    options: &'a Options,
+    deadline: Instant,
+}
+
+impl SetUp<'_> {
+    fn asked_name(&self) -> String {
+        let table = quote_name(&self.options.table_name);
+        match &self.options.schema_name {
+            Some(schema) => format!("{}.{table}", quote_name(schema)),
+            None => table,
+        }
+    }
+
+    async fn query(
+        &self,
+        sql: &str,
+        text: Option<String>,
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        let mut request = Request::new(&sql.into());
+        if let Some(text) = text {
+            request = request.with(text, Type::TEXT);
+        }
+        self.connection.run(&request, self.deadline).await
+    }
+
+    async fn check_schema(&self) -> Result<(), Error> {
+        let Some(schema) = &self.options.schema_name else { return Ok(()) };
+        let rows = self
+            .query("SELECT 1 FROM pg_namespace WHERE nspname = $1", Some(schema.clone()))
+            .await?;
+        if rows.is_empty() {
+            return Err(Error::table(format!("schemaName: schema {schema:?} does not exist")));
+        }
+        Ok(())
+    }
+
+    /// `None`: no such table.
+    async fn look(&self) -> Result<Option<Found>, Error> {
+        let rows = self.query(LOOK_TABLE, Some(self.asked_name())).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let columns = self.query(LOOK_COLUMNS, Some(self.asked_name())).await?;
+        Ok(Some(Found {
+            schema: row.try_get("schema")?,
+            name: row.try_get("name")?,
+            kind: row.try_get("kind")?,
+            has_key: row.try_get("has_key")?,
+            columns: columns.iter().map(read_column).collect::<Result<_, Error>>()?,
+        }))
+    }
+
+    /// The column of a field: under its own name, or under the name as it was written (an adopted table may have
+    /// been made with quotes).
+    fn column_of<'f>(field: &Field, found: &'f Found) -> Option<(&'f String, &'f FoundColumn)> {
+        found
+            .columns
+            .get_key_value(&field.column)
+            .or_else(|| found.columns.get_key_value(&field.asked))
+    }
+
+    /// The fields without a column, or all of them if there is no table.
+    fn missing(&self, found: Option<&Found>) -> Vec<String> {
+        let Some(found) = found else {
+            return SESSION_COLUMNS
+                .iter()
+                .map(|name| (*name).to_owned())
+                .chain(self.fields.iter().map(|field| field.column.clone()))
+                .collect();
+        };
+        self.fields
+            .iter()
+            .filter(|field| Self::column_of(field, found).is_none())
+            .map(|field| field.column.clone())
+            .collect()
+    }
+
+    fn incomplete(&self, found: Option<&Found>) -> Error {
+        let name = self.asked_name();
+        Error::table(match found {
+            None => format!("table {name} does not exist, and createTable is false"),
+            Some(_) => format!(
+                "table {name} has no column {}, and createTable is false",
+                quote_list(&self.missing(found))
+            ),
+        })
+    }
+
+    async fn create(&self) -> Result<Table, Error> {
+        let run = |sql: String| async move { self.connection.execute(&sql, self.deadline).await };
+        // A default with a backslash must mean the same whatever the role's settings are.
+        let outcome = async {
+            run("BEGIN".to_owned()).await?;
+            run("SET LOCAL standard_conforming_strings = on".to_owned()).await?;
+            run(format!("SELECT pg_advisory_xact_lock({SET_UP_LOCK})")).await?;
+            let found = self.look().await?;
+            if let Some(ddl) = self.ddl(found.as_ref()) {
+                run(ddl).await?;
+            }
+            let table = self.verify(self.look().await?).await?;
+            run("COMMIT".to_owned()).await?;
+            Ok(table)
+        };
+        let outcome = outcome.await;
+        if outcome.is_err() && run("ROLLBACK".to_owned()).await.is_err() {
+            self.connection.discard();
+        }
+        outcome
+    }
+
+    fn ddl(&self, found: Option<&Found>) -> Option<String> {
+        let definition =
+            |field: &Field| format!("{} {}", quote_name(&field.column), field.definition);
+        let Some(found) = found else {
+            let [id, creation, updated, expiration] = SESSION_COLUMNS;
+            let own = [
+                format!("{id} uuid PRIMARY KEY"),
+                format!("{creation} timestamp NOT NULL"),
+                format!("{updated} timestamp NOT NULL"),
+                format!("{expiration} timestamp NOT NULL"),
+            ];
+            let all: Vec<String> =
+                own.into_iter().chain(self.fields.iter().map(definition)).collect();
+            return Some(format!("CREATE TABLE {} ({})", self.asked_name(), all.join(", ")));
+        };
+        let added: Vec<String> = self
+            .fields
+            .iter()
+            .filter(|field| Self::column_of(field, found).is_none())
+            .map(|field| format!("ADD COLUMN {}", definition(field)))
+            .collect();
+        (!added.is_empty())
+            .then(|| format!("ALTER TABLE {} {}", self.asked_name(), added.join(", ")))
+    }
+
+    async fn verify(&self, found: Option<Found>) -> Result<Table, Error> {
+        let found = found.ok_or_else(|| self.incomplete(None))?;
+        let name = self.asked_name();
+        if !matches!(found.kind.as_str(), "r" | "p" | "f") {
+            return Err(Error::table(format!("{name} exists but is not a table")));
+        }
+        let clocks = self.verify_session_columns(&found)?;
+        let mut columns = Vec::with_capacity(self.fields.len());
+        let mut notes = Vec::new();
+        let wanted = self.wanted_types().await?;
+        for (field, wanted) in self.fields.iter().zip(wanted) {
+            let Some((column_name, column)) = Self::column_of(field, &found) else {
+                return Err(Error::table(format!("table {name} has no column {:?}", field.column)));
+            };
+            if wanted.type_oid != column.type_oid {
+                return Err(Error::table(format!(
+                    "column {column_name:?} is {} in table {name} but {} in the fields; change one of them",
+                    column.type_name, wanted.type_name
+                )));
+            }
+            if wanted.modifier.is_some_and(|modifier| modifier != column.modifier) {
+                notes.push(format!(
+                    "column {column_name:?} is {} in table {name} but {} in the fields; the table's stands",
+                    column.type_name, field.type_sql
+                ));
+            }
+            columns.push(FieldColumn {
+                asked: field.asked.clone(),
+                name: column_name.clone(),
+                oid: column.base_oid,
+                cast: column.base_name.clone(),
+            });
+        }
+        self.refuse_columns_we_cannot_fill(&found, &columns)?;
+        let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
+        Ok(Table { sql_name, clocks, columns, notes })
+    }
+
+    fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {
+        let name = self.asked_name();
+        let type_of = |column: &str, allowed: &[Type], expected: &str| {
+            let Some(found) = found.columns.get(column) else {
+                return Err(Error::table(format!(
+                    "table {name} exists but has no column {column:?}; expected {expected}"
+                )));
+            };
+            allowed.iter().find(|ty| ty.oid() == found.base_oid).cloned().ok_or_else(|| {
+                Error::table(format!(
+                    "column {column:?} is {} in table {name}; expected {expected}",
+                    found.type_name
+                ))
+            })
+        };
+        let [id, creation, updated, expiration] = SESSION_COLUMNS;
+        type_of(id, &[Type::UUID], "uuid")?;
+        let is_tz = |column| {
+            type_of(column, &[Type::TIMESTAMP, Type::TIMESTAMPTZ], "timestamp")
+                .map(|ty| ty == Type::TIMESTAMPTZ)
+        };
+        let clocks = Clocks {
+            creation_is_tz: is_tz(creation)?,
+            updated_is_tz: is_tz(updated)?,
+            expiration_is_tz: is_tz(expiration)?,
+        };
+        if !found.has_key && found.kind != "f" {
+            return Err(Error::table(format!(
+                "table {name} has neither a primary key nor a unique index on {id:?} alone; add one"
+            )));
+        }
+        Ok(clocks)
+    }
+
+    fn refuse_columns_we_cannot_fill(
+        &self,
+        found: &Found,
+        columns: &[FieldColumn],
+    ) -> Result<(), Error> {
+        let is_ours = |name: &String| {
+            SESSION_COLUMNS.contains(&name.as_str()) || columns.iter().any(|own| own.name == *name)
+        };
+        let mut others: Vec<String> = found
+            .columns
+            .iter()
+            .filter(|(name, column)| column.must_be_given && !is_ours(name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        others.sort();
+        Err(Error::table(format!(
+            "table {} has a column that is NOT NULL without DEFAULT and not among the fields: {}; \
+             add it to the fields or give it a DEFAULT",
+            self.asked_name(),
+            quote_list(&others)
+        )))
+    }
+
+    /// The types that the fields ask for, as the server knows them.
+    async fn wanted_types(&self) -> Result<Vec<Wanted>, Error> {
+        let mut wanted = Vec::with_capacity(self.fields.len());
+        for field in self.fields {
+            let rows = self.query(LOOK_TYPE, Some(field.type_sql.clone())).await?;
+            let unknown = || {
+                Error::argument(format!(
+                    "datatype of field {:?}: the server knows no type {:?}",
+                    field.asked, field.type_sql
+                ))
+            };
+            let row = rows.first().ok_or_else(unknown)?;
+            let type_oid: Option<u32> = row.try_get("oid")?;
+            wanted.push(Wanted {
+                type_oid: type_oid.ok_or_else(unknown)?,
+                type_name: row.try_get("name")?,
+                modifier: self.wanted_modifier(field).await?,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// The modifier as the server encodes it: it stands in the description of a result of that type.
+    async fn wanted_modifier(&self, field: &Field) -> Result<Option<i32>, Error> {
+        if !field.has_modifier {
+            return Ok(None);
+        }
+        let rows = self.query(&format!("SELECT NULL::{}", field.type_sql), None).await?;
+        Ok(rows.first().and_then(|row| row.columns().first()).map(|column| column.type_modifier()))
+    }
+}
+
+fn read_column(row: &tokio_postgres::Row) -> Result<(String, FoundColumn), Error> {
+    let column = FoundColumn {
+        type_oid: row.try_get("type_oid")?,
+        modifier: row.try_get("modifier")?,
+        type_name: row.try_get("type_name")?,
+        base_oid: row.try_get("base_oid")?,
+        base_name: row.try_get("base_name")?,
+        must_be_given: row.try_get("must_be_given")?,
+    };
+    Ok((row.try_get("name")?, column))
+}
+
+fn quote_list(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// An index serves ON CONFLICT (sess_id) if it is unique, at once, on that column alone and on all rows.
+const LOOK_TABLE: &str = "
+SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
+       EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
+                 AND i.indnkeyatts = 1 AND a.attname = 'sess_id') AS has_key
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass($1)";
+
+/// Of a domain, its base type is followed to the end. `format_type(…, -1)` spells a type so that a cast to it has no
+/// modifier: a bare `bit` or `char` would mean a length of one.
+const LOOK_COLUMNS: &str = "
+WITH RECURSIVE base (attnum, oid, next) AS (
+  SELECT a.attnum, t.oid, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT base.attnum, t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.next WHERE base.next <> 0)
+SELECT a.attname::text AS name, a.atttypid AS type_oid, a.atttypmod AS modifier,
+       format_type(a.atttypid, a.atttypmod) AS type_name,
+       base.oid AS base_oid, format_type(base.oid, -1) AS base_name,
+       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS must_be_given
+FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.next = 0
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+const LOOK_TYPE: &str =
+    "SELECT to_regtype($1)::oid AS oid, format_type(to_regtype($1), NULL) AS name";

@@ -1,0 +1,126 @@
+//! Values cross as text: the server's own input and output functions then do what they do for `pg`.
+
+use std::error::Error as StdError;
+use std::fmt::Write;
+
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
+
+/// One parameter of a field: sent in text format, whatever the column's type, so that the server reads it as it would
+/// read a literal. Bytes go in binary format, as `pg` sends a Buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldValue {
+    /// SQL NULL.
+    Null,
+    /// The value's text.
+    Text(String),
+    /// The value's bytes, in the binary format of the column's type.
+    Bytes(Vec<u8>),
+}
+
+impl FieldValue {
+    /// How much of a batch's size limit the value takes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            FieldValue::Null => 0,
+            FieldValue::Text(text) => text.len(),
+            FieldValue::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl ToSql for FieldValue {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            FieldValue::Null => return Ok(IsNull::Yes),
+            FieldValue::Text(text) => out.extend_from_slice(text.as_bytes()),
+            FieldValue::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        match self {
+            FieldValue::Bytes(_) => Format::Binary,
+            FieldValue::Null | FieldValue::Text(_) => Format::Text,
+        }
+    }
+
+    to_sql_checked!();
+}
+
+/// A column as it came, in the binary format of its type.
+#[derive(Debug)]
+pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// Whether [`write_output`] can make the type's output text from its binary format. All other types are turned into
+/// text by the server.
+pub(crate) fn has_simple_output(oid: u32) -> bool {
+    Type::from_oid(oid).is_some_and(|ty| {
+        matches!(
+            ty,
+            Type::BOOL
+                | Type::INT2
+                | Type::INT4
+                | Type::INT8
+                | Type::OID
+                | Type::TEXT
+                | Type::VARCHAR
+                | Type::BPCHAR
+                | Type::NAME
+                | Type::JSON
+                | Type::JSONB
+                | Type::UUID
+        )
+    })
+}
+
+/// Appends what the type's output function would give for a value in binary format.
+///
+/// `None`: the bytes are not of this type.
+pub(crate) fn write_output(ty: &Type, raw: &[u8], out: &mut String) -> Option<()> {
+    match *ty {
+        Type::BOOL => out.push(if raw.first()? == &0 { 'f' } else { 't' }),
+        Type::INT2 => write_number(out, i16::from_be_bytes(raw.try_into().ok()?)),
+        Type::INT4 => write_number(out, i32::from_be_bytes(raw.try_into().ok()?)),
+        Type::INT8 => write_number(out, i64::from_be_bytes(raw.try_into().ok()?)),
+        Type::OID => write_number(out, u32::from_be_bytes(raw.try_into().ok()?)),
+        Type::UUID => {
+            let mut buffer = [0; 36];
+            out.push_str(Uuid::from_slice(raw).ok()?.hyphenated().encode_lower(&mut buffer));
+        }
+        // The first byte is the version of the format, always 1.
+        Type::JSONB => out.push_str(std::str::from_utf8(raw.get(1..)?).ok()?),
+        _ => out.push_str(std::str::from_utf8(raw).ok()?),
+    }
+    Some(())
+}
+
+fn write_number(out: &mut String, number: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// A name as SQL: in double quotes, quotes in it doubled.
+pub(crate) fn quote_name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
