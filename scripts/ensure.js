@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { run } = require('./run.js')
 
-/** @typedef {{ version?: string, integrity?: string, optional?: boolean, link?: boolean }} Package */
+/** @typedef {{ version?: string, integrity?: string, optional?: boolean }} Package */
 
 const ROOT = path.resolve(__dirname, '..')
 const OLDEST_NODE = 20
@@ -60,12 +60,21 @@ function nodeHint() {
  */
 function packagesAreStale() {
   const installed = packages('node_modules/.package-lock.json')
-  const locked = packages('package-lock.json')
-  const same = (/** @type {string} */ name) =>
-    installed[name]?.version === locked[name]?.version && installed[name]?.integrity === locked[name]?.integrity
+  const { '': _ourselves, ...locked } = packages('package-lock.json')
   // An optional package may be absent, being made for another platform.
-  const expected = Object.keys(locked).filter(name => name !== '' && !(locked[name].optional && !installed[name]))
-  return ![...expected, ...Object.keys(installed)].every(same)
+  const expected = Object.keys(locked).filter(name => installed[name] || !locked[name].optional)
+  return [...expected, ...Object.keys(installed)].some(name => differ(locked[name], installed[name]))
+}
+
+/**
+ * @param {Package} [locked]
+ * @param {Package} [installed]
+ * @returns {boolean}
+ */
+function differ(locked, installed) {
+  if (locked?.version !== installed?.version) return true
+  // The lock file does not know the contents of each platform's packages.
+  return locked?.integrity !== undefined && locked.integrity !== installed?.integrity
 }
 
 /**

@@ -33,6 +33,8 @@ pub struct Settings {
     pub application_name: Option<String>,
     /// Start-up parameter `options`, if the user gave one.
     pub options: Option<String>,
+    /// A statement that every new connection begins with, such as `SET search_path`.
+    pub after_connecting: Option<String>,
 }
 
 impl fmt::Debug for Settings {
@@ -47,7 +49,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    fn start_up(&self) -> tokio_postgres::Config {
+    fn config(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.user(&self.user).dbname(&self.database);
         // As pg by default: a proxy that ends TLS passes on an offer of channel binding that it cannot keep.
@@ -77,7 +79,15 @@ pub(crate) async fn connect(settings: &Settings, deadline: Instant) -> Result<Co
 }
 
 async fn start(settings: &Settings, deadline: Instant) -> Result<Connected, Error> {
-    let config = settings.start_up();
+    let (client, task) = start_up(settings, deadline).await?;
+    if let Some(sql) = &settings.after_connecting {
+        client.batch_execute(sql).await?;
+    }
+    Ok((client, task))
+}
+
+async fn start_up(settings: &Settings, deadline: Instant) -> Result<Connected, Error> {
+    let config = settings.config();
     match open(settings, deadline).await? {
         Socket::Tcp(stream) => {
             let (client, connection) = config.connect_raw(stream, NoTls).await?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_postgres::types::Type;
 
 use crate::batcher::{Batcher, Road};
 use crate::connect::Settings;
@@ -140,6 +141,13 @@ impl Sessions {
             oid: column.oid,
         };
         Ok(self.queues()?.table.columns.iter().map(info).collect())
+    }
+
+    /// The OIDs of the types of the three times, in the table's order.
+    pub fn time_types(&self) -> Result<[u32; 3], Error> {
+        let clocks = self.queues()?.table.clocks;
+        let oid = |is_tz: bool| if is_tz { Type::TIMESTAMPTZ.oid() } else { Type::TIMESTAMP.oid() };
+        Ok([clocks.creation_is_tz, clocks.updated_is_tz, clocks.expiration_is_tz].map(oid))
     }
 
     /// A new session. A field that is not given gets its DEFAULT.

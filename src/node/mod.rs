@@ -47,6 +47,8 @@ pub struct ConnectionSettings {
     pub application_name: Option<String>,
     /// Start-up parameter `options`.
     pub options: Option<String>,
+    /// A statement that every new connection begins with.
+    pub after_connecting: Option<String>,
 }
 
 /// A field: its name and PostgreSQL datatype.
@@ -313,6 +315,7 @@ impl From<ConnectionSettings> for Settings {
             database: settings.database,
             application_name: settings.application_name,
             options: settings.options,
+            after_connecting: settings.after_connecting,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::error::{Error, Kind};
 use crate::operations::Answer;
@@ -51,6 +52,7 @@ pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Erro
     let fields: Vec<Value> = sessions.fields()?.into_iter().map(field).collect();
     Ok(json!({
         "fields": fields,
+        "types": { "id": Type::UUID.oid(), "times": sessions.time_types()? },
         "notes": notes,
         "statements": {
             "validate": sessions.statement_for_pg(IdOperation::Validate)?,

@@ -1,0 +1,102 @@
+'use strict'
+
+// The functions of pg-sess, and `connect`. Argument shapes only: no SQL and no default lives here. Described in
+// index.d.ts.
+
+const { remember, sessionsOf } = require('./lib/databases.js')
+const { checkPgpAndDb, holdsConnection, namesDatabase, wrongDatabase } = require('./lib/kinds.js')
+const { checkFields, checkLength, checkOptions } = require('./lib/options.js')
+const { Sessions } = require('./lib/sessions.js')
+
+/**
+ * @param {unknown} pgp
+ * @param {any} db
+ * @param {unknown} FIELDS
+ * @param {unknown} [SLENGTH]
+ * @returns {Promise<Sessions>}
+ */
+function init(pgp, db, FIELDS, SLENGTH) {
+  try {
+    checkPgpAndDb(pgp, db)
+    if (holdsConnection(db)) {
+      throw new TypeError('db: init takes the database itself, not a task, a transaction or a connection')
+    }
+    const sessions = new Sessions(db, checkFields(FIELDS, 'FIELDS'), checkLength(SLENGTH), true)
+    remember(db, sessions)
+    const ready = setUp(sessions)
+    // Code written for pg-sess does not wait for init, so nobody may be there to catch a rejection, and an unhandled
+    // one would end the program. The failure is reported, and the next call tries again.
+    ready.catch(error => Sessions.report(sessions, error))
+    return ready
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** @param {Sessions} sessions */
+async function setUp(sessions) {
+  await Sessions.ready(sessions)
+  return sessions
+}
+
+/**
+ * @param {unknown} pgp
+ * @param {unknown} db
+ * @param {unknown} FIELDS
+ */
+async function createSession(pgp, db, FIELDS) {
+  checkPgpAndDb(pgp, db)
+  return (await sessionsOf(pgp, db)).create(FIELDS, 'FIELDS')
+}
+
+/**
+ * @param {unknown} pgp
+ * @param {unknown} db
+ * @param {unknown} SID
+ */
+async function validateSession(pgp, db, SID) {
+  checkPgpAndDb(pgp, db)
+  return (await sessionsOf(pgp, db)).validate(SID)
+}
+
+/**
+ * @param {unknown} pgp
+ * @param {unknown} db
+ * @param {unknown} SID
+ */
+async function extendSession(pgp, db, SID) {
+  checkPgpAndDb(pgp, db)
+  return (await sessionsOf(pgp, db)).extend(SID)
+}
+
+/**
+ * @param {unknown} pgp
+ * @param {unknown} db
+ * @param {unknown} SID
+ */
+async function destroySession(pgp, db, SID) {
+  checkPgpAndDb(pgp, db)
+  return (await sessionsOf(pgp, db)).destroy(SID)
+}
+
+/**
+ * @param {unknown} connection
+ * @param {unknown} options
+ */
+async function connect(connection, options) {
+  if (!namesDatabase(connection) || holdsConnection(connection)) {
+    throw new TypeError(wrongDatabase('connection', connection))
+  }
+  const { fields, ...others } = /** @type {{ fields?: unknown }} */ (options ?? {})
+  const checked = checkOptions(others, 'options')
+  const sessions = new Sessions(connection, checkFields(fields, 'options.fields'), checked, false)
+  try {
+    return await setUp(sessions)
+  } catch (error) {
+    await sessions.close()
+    throw error
+  }
+}
+
+module.exports = { init, createSession, validateSession, extendSession, destroySession, connect }
+module.exports.default = module.exports

@@ -1,0 +1,156 @@
+'use strict'
+
+// The shapes of what callers pass: options, fields, lengths. Defaults are the core's.
+
+const { describe } = require('./errors.js')
+
+/**
+ * @typedef {import('../native/binding.js').SessionsOptions} NativeOptions
+ * @typedef {NativeOptions & { onError?: (error: Error) => void }} CheckedOptions
+ * @typedef {(name: string, value: unknown) => void} Check throws if the value is not what the option takes
+ */
+
+/** The longest time that a number of ms can say exactly. */
+const LONGEST = Number.MAX_SAFE_INTEGER
+/** A timer of Rust takes more, but nobody waits longer than this many ms for an answer (about 24 days). */
+const LONGEST_TIMEOUT = 2 ** 31 - 1
+const MOST_CONNECTIONS = 10_000
+
+/** @type {{ [option: string]: Check }} */
+const OPTIONS = {
+  sessionLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  tableName: typed('string', 'the name of a table'),
+  schemaName: typed('string', 'the name of a schema'),
+  createTable: typed('boolean', 'true or false'),
+  maxConnections: wholeNumber('a whole number greater than 0', MOST_CONNECTIONS),
+  connectTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
+  queryTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
+  prepare: typed('boolean', 'true or false'),
+  batch: typed('boolean', 'true or false'),
+  onError: typed('function', 'a function that takes an Error')
+}
+
+/**
+ * @param {string} type
+ * @param {string} expected
+ * @returns {Check}
+ */
+function typed(type, expected) {
+  return (name, value) => {
+    if (typeof value !== type) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
+  }
+}
+
+/**
+ * @param {string} expected
+ * @param {number} most
+ * @returns {Check}
+ */
+function wholeNumber(expected, most) {
+  return (name, value) => {
+    const message = () => `${name}: expected ${expected}, got ${describe(value)}`
+    if (typeof value !== 'number') throw new TypeError(message())
+    if (!Number.isInteger(value) || value <= 0 || value > most) throw new RangeError(message())
+  }
+}
+
+/**
+ * Checks options; those that are `undefined` stay out.
+ *
+ * @param {unknown} options
+ * @param {string} argument the argument's name, for errors
+ * @returns {CheckedOptions}
+ */
+function checkOptions(options, argument) {
+  if (!isObject(options)) throw new TypeError(`${argument}: expected an object, got ${describe(options)}`)
+  /** @type {{ [option: string]: unknown }} */
+  const checked = {}
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined
+    if (check === undefined) {
+      throw new TypeError(
+        `${argument}: unknown option ${JSON.stringify(name)}; known are ${Object.keys(OPTIONS).join(', ')}`
+      )
+    }
+    if (value === undefined) continue
+    check(name, value)
+    checked[name] = value
+  }
+  return checked
+}
+
+/**
+ * The fourth argument of `init`.
+ *
+ * @param {unknown} length
+ * @returns {CheckedOptions}
+ */
+function checkLength(length) {
+  if (length === undefined) return {}
+  if (isObject(length)) return checkOptions(length, 'SLENGTH')
+  if (typeof length !== 'number') {
+    throw new TypeError(`SLENGTH: expected a whole number of ms or an object of options, got ${describe(length)}`)
+  }
+  OPTIONS.sessionLength('SLENGTH', length)
+  return { sessionLength: length }
+}
+
+/**
+ * The fields of a table: `[{ field, datatype }]` or `{ field: datatype }`.
+ *
+ * @param {unknown} fields
+ * @param {string} argument
+ * @returns {{ field: string, datatype: string }[]}
+ */
+function checkFields(fields, argument) {
+  return entries(fields, argument, 'datatype').map(([field, datatype, place]) => {
+    if (typeof datatype !== 'string') {
+      throw new TypeError(`${place}: expected a PostgreSQL datatype such as 'INT', got ${describe(datatype)}`)
+    }
+    return { field, datatype }
+  })
+}
+
+/**
+ * The values of a session: `[{ field, value }]` or `{ field: value }`.
+ *
+ * @param {unknown} values
+ * @param {string} argument
+ * @returns {[string, unknown][]}
+ */
+function checkValues(values, argument) {
+  return entries(values, argument, 'value').map(([field, value]) => [field, value])
+}
+
+/**
+ * @param {unknown} given
+ * @param {string} argument
+ * @param {'datatype' | 'value'} member
+ * @returns {[name: string, member: unknown, place: string][]}
+ */
+function entries(given, argument, member) {
+  if (!isObject(given) && !Array.isArray(given)) {
+    throw new TypeError(
+      `${argument}: expected [{ field, ${member} }, …] or { field: ${member}, … }, got ${describe(given)}`
+    )
+  }
+  if (!Array.isArray(given)) return Object.entries(given).map(([name, value]) => [name, value, `${argument}.${name}`])
+  return given.map((entry, at) => {
+    const place = `${argument}[${at}]`
+    if (!isObject(entry)) throw new TypeError(`${place}: expected { field, ${member} }, got ${describe(entry)}`)
+    if (typeof entry.field !== 'string') {
+      throw new TypeError(`${place}.field: expected the field's name, got ${describe(entry.field)}`)
+    }
+    return [entry.field, entry[member], `${place}.${member}`]
+  })
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is { [name: string]: unknown }}
+ */
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+module.exports = { checkFields, checkLength, checkOptions, checkValues, isObject }
