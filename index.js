@@ -98,5 +98,10 @@ async function connect(connection, options) {
   }
 }
 
-module.exports = { init, createSession, validateSession, extendSession, destroySession, connect }
-module.exports.default = module.exports
+exports.init = init
+exports.createSession = createSession
+exports.validateSession = validateSession
+exports.extendSession = extendSession
+exports.destroySession = destroySession
+exports.connect = connect
+exports.default = exports

@@ -4,6 +4,7 @@
 // variables is not ours to know. No socket is opened here, and the given object is not changed.
 
 const ownPg = require('pg')
+// @ts-expect-error -- pg offers it, its typings do not
 const { prepareValue } = require('pg/lib/utils')
 const { describe } = require('./errors.js')
 const { isOwnKind } = require('./kinds.js')
@@ -148,4 +149,5 @@ function addressOf({ user, host, port, database }) {
   return JSON.stringify([user, host, Number(port), database])
 }
 
-module.exports = { addressOf, resolveConnection }
+exports.addressOf = addressOf
+exports.resolveConnection = resolveConnection

@@ -111,4 +111,5 @@ function notInitialised(what) {
   )
 }
 
-module.exports = { remember, sessionsOf }
+exports.remember = remember
+exports.sessionsOf = sessionsOf

@@ -98,4 +98,6 @@ function describe(value) {
   return `a ${typeof value}`
 }
 
-module.exports = { describe, toError, withCode }
+exports.describe = describe
+exports.toError = toError
+exports.withCode = withCode

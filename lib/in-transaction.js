@@ -73,4 +73,4 @@ class InTransaction {
   }
 }
 
-module.exports = { InTransaction }
+exports.InTransaction = InTransaction

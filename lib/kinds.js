@@ -26,7 +26,10 @@ const isOwnKind = {
   config: value => isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }
 
-/** @param {unknown} value */
+/**
+ * @param {unknown} value
+ * @returns {value is { [member: string]: any }}
+ */
 function isObject(value) {
   return typeof value === 'object' && value !== null
 }
@@ -75,4 +78,8 @@ function wrongDatabase(argument, value) {
   )
 }
 
-module.exports = { checkPgpAndDb, holdsConnection, isOwnKind, namesDatabase, wrongDatabase }
+exports.checkPgpAndDb = checkPgpAndDb
+exports.holdsConnection = holdsConnection
+exports.isOwnKind = isOwnKind
+exports.namesDatabase = namesDatabase
+exports.wrongDatabase = wrongDatabase

@@ -241,4 +241,4 @@ class Core {
   }
 }
 
-module.exports = { Core }
+exports.Core = Core

@@ -153,4 +153,8 @@ function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-module.exports = { checkFields, checkLength, checkOptions, checkValues, isObject }
+exports.checkFields = checkFields
+exports.checkLength = checkLength
+exports.checkOptions = checkOptions
+exports.checkValues = checkValues
+exports.isObject = isObject

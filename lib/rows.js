@@ -137,4 +137,4 @@ function toMicroseconds(seconds) {
   return Math.round(Number(seconds) * SECOND_MICROSECONDS)
 }
 
-module.exports = { RowReader }
+exports.RowReader = RowReader

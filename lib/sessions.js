@@ -168,4 +168,4 @@ function asItIs(outcome) {
   return outcome
 }
 
-module.exports = { Sessions }
+exports.Sessions = Sessions

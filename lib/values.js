@@ -46,4 +46,5 @@ function isArrayOrObject(value) {
   return !isSpecial
 }
 
-module.exports = { forPg, toParameter }
+exports.forPg = forPg
+exports.toParameter = toParameter
