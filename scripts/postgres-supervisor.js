@@ -42,7 +42,10 @@ function tell(message) {
 
 /** Waits for the order at hand, so that no server starts in a folder already removed. */
 function end() {
-  work = work.then(() => cluster?.remove()).finally(() => process.exit())
+  work = work
+    .then(() => cluster?.remove())
+    .catch(console.error)
+    .finally(() => process.exit())
 }
 
 process.on('message', (/** @type {Order} */ order) => {

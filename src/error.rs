@@ -235,11 +235,11 @@ impl Error {
         }
     }
 
-    /// The statement as a whole was fine, one of its calls was not: a bad value (22), a constraint (23, 44), an
-    /// exception raised by a trigger (P0), or a value that needs the exact form of the statement (42804, 42846).
+    /// One of several calls may be to blame, not the statement as a whole: a bad value (22, and 42 where a type's own
+    /// reader speaks, as of jsonpath or regclass), a constraint (23, 44), or an exception raised by a trigger (P0 and
+    /// others).
     pub(crate) fn may_belong_to_one_call(&self) -> bool {
-        matches!(self.sqlstate_class(), Some("22" | "23" | "44" | "P0" | "2F" | "38" | "39"))
-            || matches!(self.sqlstate(), Some("42804" | "42846" | "42883"))
+        matches!(self.sqlstate_class(), Some("22" | "23" | "2F" | "38" | "39" | "42" | "44" | "P0"))
     }
 
     /// Another transaction was in the way; running again is enough.
