@@ -28,6 +28,8 @@ pub enum Kind {
     Network(NetworkFailure),
     /// A deadline passed in this step.
     Timeout(Step),
+    /// What the caller was asked under this number failed.
+    Caller(u32),
     /// The sessions were closed.
     Closed,
     /// The table does not fit the fields.
@@ -133,6 +135,11 @@ impl Error {
         )
     }
 
+    /// The caller was asked something, and failed; the number is for the caller to know its failure by.
+    pub(crate) fn caller(number: u32, message: impl Into<String>) -> Self {
+        Self::new(Kind::Caller(number), message)
+    }
+
     /// The connection ended while an answer was awaited. The message is pg's.
     pub(crate) fn terminated() -> Self {
         Self::network(NetworkFailure::default(), "Connection terminated unexpectedly")
@@ -163,6 +170,18 @@ impl Error {
             hostname: None,
         };
         Self::network(facts, message)
+    }
+
+    /// An operating system error on an open connection.
+    pub(crate) fn interrupted(error: &io::Error) -> Self {
+        let Some(code) = error_code(error) else { return Self::terminated() };
+        let facts = NetworkFailure {
+            code: Some(code),
+            errno: error.raw_os_error().map(|number| -number),
+            syscall: Some("read"),
+            ..NetworkFailure::default()
+        };
+        Self::network(facts, format!("read {code}"))
     }
 
     /// The host's name has no address.
@@ -254,16 +273,7 @@ impl From<tokio_postgres::Error> for Error {
             return failure.into();
         }
         if let Some(io) = io_cause(&error) {
-            let facts = NetworkFailure {
-                code: error_code(io),
-                errno: io.raw_os_error().map(|number| -number),
-                syscall: Some("read"),
-                ..NetworkFailure::default()
-            };
-            return match facts.code {
-                Some(code) => Self::network(facts, format!("read {code}")),
-                None => Self::terminated(),
-            };
+            return Self::interrupted(io);
         }
         if error.is_closed() {
             return Self::terminated();

@@ -15,6 +15,7 @@
 //! | [`retry`] | which failure of which operation may run again |
 //! | [`pool`] | a deadpool of connections; nothing waits longer than its deadline |
 //! | [`connect`] | one new connection, under one deadline |
+//! | [`tls`] | TLS as Node has it |
 //! | [`row`], [`text`] | a session's row; values as text, in and out |
 //! | [`error`], [`stats`] | the one error; the counters |
 
@@ -32,6 +33,7 @@ pub mod sessions;
 pub mod stats;
 pub mod table;
 mod text;
+pub mod tls;
 
 #[cfg(feature = "node")]
 mod node;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::connect::{self, Settings};
+use crate::connect::{Connector, Settings};
 use crate::error::{Error, Step};
 use crate::options::Options;
 
@@ -44,7 +44,7 @@ impl Request {
 #[derive(Clone)]
 pub(crate) struct Pool {
     inner: managed::Pool<Manager>,
-    settings: Arc<Settings>,
+    connector: Arc<Connector>,
     limits: Limits,
 }
 
@@ -57,9 +57,9 @@ struct Limits {
 
 impl Pool {
     pub(crate) fn new(settings: Settings, options: &Options) -> Result<Self, Error> {
-        let settings = Arc::new(settings);
+        let connector = Arc::new(Connector::new(settings)?);
         let manager =
-            Manager { settings: Arc::clone(&settings), connect_timeout: options.connect_timeout };
+            Manager { connector: Arc::clone(&connector), connect_timeout: options.connect_timeout };
         let inner = managed::Pool::builder(manager)
             .max_size(options.max_connections)
             .runtime(deadpool::Runtime::Tokio1)
@@ -70,7 +70,7 @@ impl Pool {
             query: options.query_timeout,
             prepare: options.prepare,
         };
-        Ok(Self { inner, settings, limits })
+        Ok(Self { inner, connector, limits })
     }
 
     /// Lends a connection, at the latest at `deadline`.
@@ -81,7 +81,7 @@ impl Pool {
             Ok(object) => Ok(Connection {
                 object: Some(object),
                 broken: AtomicBool::new(false),
-                settings: Arc::clone(&self.settings),
+                connector: Arc::clone(&self.connector),
                 limits: self.limits,
             }),
             Err(PoolError::Backend(error)) => Err(error),
@@ -113,7 +113,7 @@ impl Pool {
 }
 
 struct Manager {
-    settings: Arc<Settings>,
+    connector: Arc<Connector>,
     connect_timeout: Duration,
 }
 
@@ -123,7 +123,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<ClientWrapper, Error> {
         let deadline = Instant::now() + self.connect_timeout;
-        let (client, task) = connect::connect(&self.settings, deadline).await?;
+        let (client, task) = self.connector.connect(deadline).await?;
         Ok(ClientWrapper::new(client, task))
     }
 
@@ -140,7 +140,7 @@ pub(crate) struct Connection {
     /// `None` only while dropping.
     object: Option<Object<Manager>>,
     broken: AtomicBool,
-    settings: Arc<Settings>,
+    connector: Arc<Connector>,
     limits: Limits,
 }
 
@@ -216,8 +216,8 @@ impl Connection {
     fn give_up(&self, client: &ClientWrapper) {
         if !self.broken.swap(true, Ordering::Relaxed) {
             let token = client.cancel_token();
-            let settings = Arc::clone(&self.settings);
-            tokio::spawn(async move { connect::cancel(&settings, token, CANCEL_TIMEOUT).await });
+            let connector = Arc::clone(&self.connector);
+            tokio::spawn(async move { connector.cancel(token, CANCEL_TIMEOUT).await });
         }
     }
 
