@@ -154,7 +154,8 @@ describe('as the README shows it', () => {
     const rows = await Promise.all(Array.from({ length: 200 }, () => pgSess.createSession(pgp, db, VALUES)))
 
     assert.equal(new Set(rows.map(row => row.sess_id)).size, 200)
-    for (const { sess_id } of rows) assert.match(sess_id, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/)
+    for (const { sess_id } of rows)
+      assert.match(sess_id, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/)
   })
 
   test('FIELDS may be objects', async t => {
@@ -264,7 +265,10 @@ describe('init', () => {
     const row = await pgSess.createSession(pgp, db, VALUES)
 
     assert.deepEqual(await pgSess.validateSession(pgp, db, row.sess_id), row)
-    assert.deepEqual(errors.map(error => error.code), ['ECONNREFUSED'])
+    assert.deepEqual(
+      errors.map(error => error.code),
+      ['ECONNREFUSED']
+    )
   })
 
   test('that failed with nobody waiting for it is a warning and does not end the program', async t => {

@@ -22,7 +22,7 @@ function createApp(url) {
 
   app.post('/login', async (req, res) => {
     const name = String(req.body?.name ?? '').trim()
-    if (name.length < 1 || name.length > 40) return res.status(400).send(page.logIn('Please give 1 to 40 letters.'))
+    if (!/^[^\p{Cc}]{1,40}$/u.test(name)) return res.status(400).send(page.logIn('Please give 1 to 40 letters.'))
     await pgSess.destroySession(pgp, db, req.cookies.sess_id) // each log-in begins a session of its own
     const session = await pgSess.createSession(pgp, db, [{ field: 'user_name', value: name }])
     res.cookie('sess_id', session.sess_id, COOKIE).redirect(303, '/')

@@ -19,7 +19,18 @@ const FIELDS = {
 const KEYS = ['sess_id', 'sess_creation_date', 'sess_last_updated', 'sess_expiration', ...Object.keys(FIELDS)]
 const ALICE = { user_id: 1, user_name: 'Alice', roles: ['admin', 'a, b'], theme: 'dark', cart: { items: [1, 2] } }
 
-const NO_IDS = ['', 'me', '0', "' or 1=1 --", '0f8fad5b-d9cb-469f-a165-70867728950g', 'é'.repeat(36), 7, {}, null, undefined]
+const NO_IDS = [
+  '',
+  'me',
+  '0',
+  "' or 1=1 --",
+  '0f8fad5b-d9cb-469f-a165-70867728950g',
+  'é'.repeat(36),
+  7,
+  {},
+  null,
+  undefined
+]
 
 /** @type {[string, (sid: string) => string][]} */
 const SPELLINGS = [
@@ -221,10 +232,16 @@ function sessionsSuite(open) {
       rows.map(({ sess_id }, at) => (at % 2 === 0 ? extend(sess_id) : destroy(at % 3 === 0 ? sess_id : randomUUID())))
     )
 
-    assert.deepEqual(rows.map(row => row.user_id), numbers)
+    assert.deepEqual(
+      rows.map(row => row.user_id),
+      numbers
+    )
     assert.equal(new Set(rows.map(row => row.sess_id)).size, numbers.length)
     assert.deepEqual(found, rows)
-    assert.deepEqual(done, numbers.map(at => at % 2 === 0 || at % 3 === 0))
+    assert.deepEqual(
+      done,
+      numbers.map(at => at % 2 === 0 || at % 3 === 0)
+    )
   })
 }
 
