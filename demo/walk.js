@@ -148,7 +148,7 @@ async function extend(browser, table, sid, before) {
   const { status } = await browser.ask('POST', '/extend')
   assert.equal(status, 303)
   const after = await table.print(sid)
-  // Times of one length and zone: as text they sort as they do as times.
+  // As text they sort as they do as times.
   const isLater = (/** @type {string} */ column) => String(after?.[column]) > String(before[column])
   assert.ok(isLater('sess_last_updated'), 'sess_last_updated did not move')
   assert.ok(isLater('sess_expiration'), 'sess_expiration did not move')
