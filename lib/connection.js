@@ -4,19 +4,23 @@
 // variables is not ours to know. No socket is opened here, and the given object is not changed.
 
 const ownPg = require('pg')
-// @ts-expect-error -- pg offers it, its typings do not
-const { prepareValue } = require('pg/lib/utils')
-const { describe } = require('./errors.js')
+// @ts-expect-error -- it has no typings
+const pgpass = require('pgpass')
 const { isOwnKind } = require('./kinds.js')
+const { resolveTls } = require('./tls.js')
 
 /**
  * @typedef {import('./rows.js').GetParser} GetParser
  * @typedef {import('./values.js').PrepareValue} PrepareValue
  * @typedef {{ getParser: GetParser, prepareValue: PrepareValue, DatabaseError: any }} PgFacts what is taken from the
  *   caller's copy of pg
+ * @typedef {{ password: () => Promise<string | null>, identity: (certificate: string) => Promise<void> }} Answers what
+ *   the core asks while it makes a connection; a certificate is DER in hexadecimal
  * @typedef {{
  *   settings: import('../native/binding.js').ConnectionSettings,
+ *   answers: Answers,
  *   pg: PgFacts,
+ *   timeouts: { connectTimeout?: number, queryTimeout?: number },
  *   maxConnections: number | undefined,
  *   throughCaller: boolean
  * }} Resolved `throughCaller`: the caller watches or changes statements, so they must run through its own object
@@ -42,12 +46,52 @@ function resolveConnection(source) {
   if (typeof client.getStartupConf !== 'function') {
     throw new TypeError('db: pg-native cannot be used; its connections are made by another library')
   }
+  const startUp = client.getStartupConf()
+  if (startUp.replication) {
+    throw new TypeError('connection option "replication" cannot be carried over to the native pool')
+  }
+  const { host, ssl, sslnegotiation } = client.connectionParameters
+  const tls = ssl ? resolveTls(ssl, host, sslnegotiation === 'direct') : undefined
   return {
-    settings: readSettings(client, searchPath(source)),
-    pg: { getParser: oid => client.getTypeParser(oid, 'text'), prepareValue, DatabaseError: pg.DatabaseError },
+    settings: {
+      ...readSettings(client, startUp),
+      ...passwordSettings(client),
+      keepAlive: keepAlive(client, config),
+      afterConnecting: searchPath(source),
+      tls: tls?.settings
+    },
+    answers: {
+      password: () => askPassword(client),
+      identity: async certificate => tls?.checkIdentity(Buffer.from(certificate, 'hex'))
+    },
+    pg: {
+      getParser: oid => client.getTypeParser(oid, 'text'),
+      prepareValue: prepareValueOf(client),
+      DatabaseError: pg.DatabaseError
+    },
+    timeouts: givenTimeouts(client, config),
     maxConnections: givenMax(source, pool),
     throughCaller: isOwnKind.pgPromise(source) && isWatched(source)
   }
+}
+
+/**
+ * How the client's own copy of pg converts values, its `defaults` included: what its queries bind parameters with.
+ *
+ * @param {any} client
+ * @returns {PrepareValue}
+ */
+function prepareValueOf(client) {
+  /** @type {PrepareValue | undefined} */
+  let found
+  const nothing = () => {}
+  const bind = (/** @type {{ valueMapper: PrepareValue }} */ { valueMapper }) => {
+    found = valueMapper
+  }
+  const query = new client.constructor.Query({ text: 'SELECT', values: [] })
+  query.prepare({ parse: nothing, bind, describe: nothing, execute: nothing, flush: nothing, sync: nothing })
+  if (found === undefined) throw new TypeError('db: its version of pg does not convert values as pg 8 does')
+  return found
 }
 
 /** @param {any} config */
@@ -72,33 +116,89 @@ function isPoolDefault(name, config) {
 
 /**
  * @param {any} client a client of pg that is never connected
- * @param {string | undefined} afterConnecting
- * @returns {import('../native/binding.js').ConnectionSettings}
+ * @param {any} startUp the start-up parameters that it would send
  */
-function readSettings(client, afterConnecting) {
-  const { host, port, ssl } = client.connectionParameters
-  if (ssl) throw new TypeError('connection option "ssl" is not supported by this version; connect without TLS')
-  const startUp = client.getStartupConf()
-  if (startUp.replication) {
-    throw new TypeError('connection option "replication" cannot be carried over to the native pool')
-  }
+function readSettings(client, startUp) {
+  const { host, port } = client.connectionParameters
   return {
     host,
     port: Number(port),
     user: startUp.user ?? '',
-    password: readPassword(client.password),
     database: startUp.database ?? startUp.user ?? '',
     applicationName: startUp.application_name,
-    options: withTimeouts(startUp),
-    afterConnecting
+    options: withTimeouts(startUp)
   }
 }
 
+/**
+ * A function is called, and `.pgpass` read, for each new connection, so that a new password is taken up.
+ *
+ * @param {any} client
+ */
+function passwordSettings({ password }) {
+  const asksPassword = typeof password === 'function' || (password === null && process.env.PGPASSWORD === undefined)
+  return { asksPassword, password: asksPassword || password === null ? undefined : checkPassword(password) }
+}
+
 /** @param {unknown} password */
-function readPassword(password) {
-  if (password === null || password === undefined) return undefined
-  if (typeof password === 'string') return password
-  throw new TypeError(`connection option "password": expected a string, got ${describe(password)}`)
+function checkPassword(password) {
+  if (typeof password !== 'string') {
+    // pg's own words, of the moment when it needs the password.
+    throw new TypeError('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')
+  }
+  return password
+}
+
+/**
+ * @param {any} client
+ * @returns {Promise<string | null>}
+ */
+async function askPassword({ password, connectionParameters }) {
+  if (typeof password !== 'function') return fromPassFile(connectionParameters)
+  const given = await password(connectionParameters)
+  if (given === undefined || given === null) return null
+  if (typeof given !== 'string') throw new TypeError('Password must be a string')
+  return given
+}
+
+/**
+ * @param {any} connectionParameters
+ * @returns {Promise<string | null>}
+ */
+function fromPassFile(connectionParameters) {
+  return new Promise(resolve => {
+    pgpass(connectionParameters, (/** @type {string | undefined} */ found) => resolve(found ?? null))
+  })
+}
+
+/**
+ * ms of silence before a connection is probed, 0 for the system's default.
+ *
+ * @param {any} client
+ * @param {any} config
+ */
+function keepAlive({ connectionParameters }, config) {
+  if (connectionParameters.keepalives !== 1) return undefined
+  return config.keepAliveInitialDelayMillis ?? 0
+}
+
+/**
+ * The user's own limits: ours never go beyond them.
+ *
+ * @param {any} client
+ * @param {any} config
+ */
+function givenTimeouts({ connectionParameters }, config) {
+  return {
+    connectTimeout: positive(config.connectionTimeoutMillis),
+    queryTimeout: positive(connectionParameters.query_timeout)
+  }
+}
+
+/** @param {unknown} milliseconds */
+function positive(milliseconds) {
+  const number = Number(milliseconds)
+  return milliseconds && number > 0 ? Math.ceil(number) : undefined
 }
 
 /** @param {{ [name: string]: any }} startUp */

@@ -15,9 +15,12 @@ const { toError } = require('./errors.js')
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, decode: Decode, sid: string }} Call
  */
 
+/** How many failures of the caller's own functions are kept for the calls that failed by them. */
+const KEPT_FAILURES = 64
 /** As in native/binding.d.ts, whose `const enum` has no value for a file that is not compiled. */
 const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2 })
 const ID_LENGTH = 36
+const LISTED_ID = /^[0-9a-fA-F-]{36}$/
 /** The longest period that a timer takes, in ms. */
 const LONGEST_PERIOD = 2 ** 31 - 1
 
@@ -29,10 +32,15 @@ class Waiting {
   /** Keeps the program alive while calls are under way; the addon's own handle never does. */
   #keeper = setInterval(() => {}, LONGEST_PERIOD).unref()
   #classes
+  #questions
 
-  /** @param {ErrorClasses} classes */
-  constructor(classes) {
+  /**
+   * @param {ErrorClasses} classes
+   * @param {Questions} questions
+   */
+  constructor(classes, questions) {
     this.#classes = classes
+    this.#questions = questions
   }
 
   /**
@@ -49,12 +57,16 @@ class Waiting {
   }
 
   /**
-   * Settles the calls of a batch.
+   * Settles the calls of a batch, or answers a question.
    *
-   * @param {string} message as src/node/packed.rs packs it
+   * @param {string} message as src/node/packed.rs packs outcomes, and src/node/questions.rs questions
    */
   receive(message) {
     const packed = JSON.parse(message)
+    if (typeof packed[0] === 'string') {
+      this.#questions.answer(packed[0] === 'password' ? 'password' : 'identity', packed[1], packed[2])
+      return
+    }
     for (let at = 1; at < packed.length; at += 2) this.#settle(packed[at], packed[at + 1], packed[0])
     if (this.#calls.size === 0) this.#keeper.unref()
   }
@@ -84,7 +96,8 @@ class Waiting {
     if (call === undefined) return
     this.#calls.delete(number)
     if (outcome?.failed !== undefined) {
-      call.reject(toError(failures[outcome.failed], this.#classes))
+      const failure = failures[outcome.failed]
+      call.reject(this.#questions.thrown(failure) ?? toError(failure, this.#classes))
       return
     }
     try {
@@ -93,6 +106,56 @@ class Waiting {
       // A type parser of the user threw: its own call fails, its neighbours do not.
       call.reject(error)
     }
+  }
+}
+
+/**
+ * Answers what the core asks while it makes a connection. Holds the addon weakly, for the same reason.
+ */
+class Questions {
+  #answers
+  /** What the caller's own functions threw, by question: those who wait get the very error. @type {Map<number, unknown>} */
+  #failures = new Map()
+  /** @type {WeakRef<NativeCore> | undefined} */
+  native
+
+  /** @param {import('./connection.js').Answers} answers */
+  constructor(answers) {
+    this.#answers = answers
+  }
+
+  /**
+   * @param {'password' | 'identity'} question
+   * @param {number} number
+   * @param {string} detail
+   */
+  async answer(question, number, detail) {
+    try {
+      const value = await this.#answers[question](detail)
+      this.native?.deref()?.answer(number, value ?? undefined, undefined)
+    } catch (error) {
+      this.#keep(number, error)
+      this.native?.deref()?.answer(number, undefined, String(error))
+    }
+  }
+
+  /**
+   * What was thrown while answering.
+   *
+   * @param {Failure | undefined} failure
+   */
+  thrown(failure) {
+    return failure?.kind === 'caller' ? this.#failures.get(Number(failure.question)) : undefined
+  }
+
+  /**
+   * @param {number} number
+   * @param {unknown} error
+   */
+  #keep(number, error) {
+    this.#failures.set(number, error)
+    const [oldest] = this.#failures.keys()
+    if (this.#failures.size > KEPT_FAILURES) this.#failures.delete(oldest)
   }
 }
 
@@ -113,11 +176,14 @@ class Core {
    * @param {import('../native/binding.js').Field[]} fields
    * @param {import('../native/binding.js').SessionsOptions} options
    * @param {ErrorClasses} classes
+   * @param {import('./connection.js').Answers} answers
    */
-  constructor(settings, fields, options, classes) {
-    const waiting = new Waiting(classes)
+  constructor(settings, fields, options, classes, answers) {
+    const questions = new Questions(answers)
+    const waiting = new Waiting(classes, questions)
     this.#waiting = waiting
     this.#native = new NativeCore(settings, fields, options, message => waiting.receive(message))
+    questions.native = new WeakRef(this.#native)
   }
 
   /**
@@ -128,7 +194,7 @@ class Core {
    * @returns {Promise<any>}
    */
   ask(operation, sid, missing, decode) {
-    const id = this.readId(sid)
+    const id = this.#listedId(sid)
     if (id === null) return Promise.resolve(missing)
     return new Promise((resolve, reject) => {
       this.#idCalls[Operation[operation]].push({ resolve, reject, decode, sid: id })
@@ -175,16 +241,29 @@ class Core {
   }
 
   /**
-   * The id in 36 characters, or `null` if it cannot be one. Whether 36 characters are an id is for the core to say.
+   * The id as it is written everywhere, or `null` if it is none.
    *
    * @param {unknown} sid
    * @returns {string | null}
    */
   readId(sid) {
     if (typeof sid !== 'string') return null
-    if (sid.length === ID_LENGTH) return sid.toLowerCase()
-    // Without hyphens, or in braces: forms that PostgreSQL takes, too.
-    return sid.length >= 32 && sid.length <= ID_LENGTH + 2 ? this.#native.canonicalId(sid) : null
+    // In braces or without hyphens an id is longer or shorter, but not by more than this.
+    return sid.length >= ID_LENGTH - 4 && sid.length <= ID_LENGTH + 2 ? this.#native.canonicalId(sid) : null
+  }
+
+  /**
+   * The same for a list of ids, where asking the core for each would cost too much: 36 characters that look like an id
+   * go as they are, and the core finds out later whether they are one.
+   *
+   * Only these: ids lie side by side in the list without a separator, so one that grew (`İ` is two characters in lower
+   * case) would give its neighbours' places to others.
+   *
+   * @param {unknown} sid
+   * @returns {string | null}
+   */
+  #listedId(sid) {
+    return typeof sid === 'string' && LISTED_ID.test(sid) ? sid.toLowerCase() : this.readId(sid)
   }
 
   /** @param {(number: number) => void} send */

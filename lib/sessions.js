@@ -33,8 +33,8 @@ class Sessions {
    */
   constructor(source, fields, { onError, ...options }, foldNames) {
     this.#connection = resolveConnection(source)
-    const { settings, pg, maxConnections, throughCaller } = this.#connection
-    this.#core = new Core(settings, fields, { maxConnections, ...options, foldNames }, pg)
+    const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
+    this.#core = new Core(settings, fields, { maxConnections, ...timeouts, ...options, foldNames }, pg, answers)
     this.#foldNames = foldNames
     this.#onError = onError
     this.#caller = throughCaller ? source : undefined

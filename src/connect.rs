@@ -115,7 +115,8 @@ impl Connector {
         let stream = self.open(deadline).await?;
         let password = self.password().await?;
         let config = self.start_up(password.as_deref());
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(log_in_failed)?;
+        let (client, connection) =
+            config.connect_raw(stream, NoTls).await.map_err(log_in_failed)?;
         let task = tokio::spawn(async move {
             // The error is not lost: whoever waits for an answer gets it, and the pool drops a closed connection.
             let _ = connection.await;
@@ -174,7 +175,11 @@ impl Connector {
         }
     }
 
-    async fn secure(&self, tls: &Tls, mut socket: Box<dyn Stream>) -> Result<Box<dyn Stream>, Error> {
+    async fn secure(
+        &self,
+        tls: &Tls,
+        mut socket: Box<dyn Stream>,
+    ) -> Result<Box<dyn Stream>, Error> {
         if !tls.direct {
             request_tls(&mut socket).await?;
         }

@@ -6,6 +6,7 @@ use sqlparser::ast::{
     ObjectNamePart, Statement, Value,
 };
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
@@ -138,7 +139,7 @@ fn parse_datatype(datatype: &str) -> Result<ColumnDef, String> {
     if datatype.len() > MAX_DATATYPE_BYTES {
         return Err(format!("longer than {MAX_DATATYPE_BYTES} bytes"));
     }
-    refuse_comments(datatype)?;
+    check_tokens(datatype)?;
     let column = parse_column(datatype)?;
     // What is sent is the rendering of this tree. Had the renderer left out a quote somewhere, the rendering would
     // read differently from what was checked.
@@ -147,22 +148,28 @@ fn parse_datatype(datatype: &str) -> Result<ColumnDef, String> {
     if again == column { Ok(column) } else { Err("it cannot be written unambiguously".to_owned()) }
 }
 
-fn refuse_comments(datatype: &str) -> Result<(), String> {
+/// What the parser passes over in silence is refused here: comments, and a keyword of other databases.
+fn check_tokens(datatype: &str) -> Result<(), String> {
     if datatype.contains('\0') {
         return Err("it contains U+0000".to_owned());
     }
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, datatype)
         .tokenize()
         .map_err(|error| format!("it cannot be read ({error})"))?;
-    let is_comment = |token: &Token| {
-        matches!(
-            token,
+    for token in &tokens {
+        match token {
             Token::Whitespace(
-                Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)
-            )
-        )
-    };
-    if tokens.iter().any(is_comment) { Err("it contains a comment".to_owned()) } else { Ok(()) }
+                Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
+            ) => return Err("it contains a comment".to_owned()),
+            Token::Word(word)
+                if matches!(word.keyword, Keyword::AUTO_INCREMENT | Keyword::AUTOINCREMENT) =>
+            {
+                return Err(format!("{word} is not PostgreSQL; use SERIAL"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn parse_column(datatype: &str) -> Result<ColumnDef, String> {

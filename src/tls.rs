@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -98,11 +98,12 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.connector.connect(self.server_name.clone(), socket).await.map_err(|error| {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(error) => handshake_failed(error),
-                None => Error::interrupted(&error),
-            }
+        self.connector.connect(self.server_name.clone(), socket).await.map_err(|error| match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(error) => handshake_failed(error),
+            None => Error::interrupted(&error),
         })
     }
 }
@@ -160,7 +161,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::DepthZeroSelfSigned => f.write_str("self-signed certificate"),
-            Refusal::SelfSignedInChain => f.write_str("self-signed certificate in certificate chain"),
+            Refusal::SelfSignedInChain => {
+                f.write_str("self-signed certificate in certificate chain")
+            }
             Refusal::UnableToVerifyLeaf => f.write_str("unable to verify the first certificate"),
             Refusal::NoIssuer => f.write_str("unable to get local issuer certificate"),
             Refusal::Expired => f.write_str("certificate has expired"),
@@ -275,14 +278,16 @@ fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
     EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.issuer() == parsed.subject())
 }
 
-fn refusal(error: webpki::Error, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Refusal {
+fn refusal(
+    error: webpki::Error,
+    leaf: &CertificateDer<'_>,
+    chain: &[CertificateDer<'_>],
+) -> Refusal {
     match error {
         webpki::Error::CertExpired { .. } => Refusal::Expired,
         webpki::Error::CertNotValidYet { .. } => Refusal::NotYetValid,
         // A certificate of one's own making that is in no list of trusted ones.
-        webpki::Error::CaUsedAsEndEntity | webpki::Error::UnknownIssuer
-            if is_self_signed(leaf) =>
-        {
+        webpki::Error::CaUsedAsEndEntity | webpki::Error::UnknownIssuer if is_self_signed(leaf) => {
             Refusal::DepthZeroSelfSigned
         }
         webpki::Error::UnknownIssuer if chain.iter().any(is_self_signed) => {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Function, within_runtime_if_available};
+use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
@@ -16,14 +16,18 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
-use crate::connect::Settings;
+use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::session_id::SessionId;
 use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::tls::{TlsOptions, Trusted};
 
 mod packed;
+mod questions;
+
+use questions::Questions;
 
 /// Length of an id in a packed list of ids.
 const ID_LENGTH: usize = 36;
@@ -39,8 +43,10 @@ pub struct ConnectionSettings {
     pub port: u16,
     /// Role.
     pub user: String,
-    /// Password, if there is one.
+    /// Password, if there is one that does not change.
     pub password: Option<String>,
+    /// Whether the password is asked for, for each connection.
+    pub asks_password: bool,
     /// Database.
     pub database: String,
     /// Start-up parameter `application_name`.
@@ -49,6 +55,38 @@ pub struct ConnectionSettings {
     pub options: Option<String>,
     /// A statement that every new connection begins with.
     pub after_connecting: Option<String>,
+    /// TCP keep-alive: ms of silence before a connection is probed; 0 leaves that to the system.
+    pub keep_alive: Option<f64>,
+    /// TLS, if it is wanted.
+    pub tls: Option<TlsSettings>,
+}
+
+/// How to speak TLS.
+#[napi(object)]
+pub struct TlsSettings {
+    /// Certificates to trust.
+    pub trusted: Vec<TrustedCertificate>,
+    /// The client's certificate and those that lead to its issuer, in DER.
+    pub certificates: Vec<Buffer>,
+    /// The client's key, in PKCS#8 DER.
+    pub key: Option<Buffer>,
+    /// The name sent to the server.
+    pub server_name: Option<String>,
+    /// Whether the server's certificate must be good; its name is then asked about.
+    pub verify: bool,
+    /// Whether TLS begins without asking the server first.
+    pub direct: bool,
+}
+
+/// A trusted certificate.
+#[napi(object)]
+pub struct TrustedCertificate {
+    /// In DER.
+    pub certificate: Buffer,
+    /// From when it holds, in ms since 1970.
+    pub valid_from: f64,
+    /// Until when.
+    pub valid_to: f64,
 }
 
 /// A field: its name and PostgreSQL datatype.
@@ -133,6 +171,7 @@ impl Sink for Deliveries {
 pub struct Core {
     sessions: Arc<Sessions>,
     deliveries: Arc<Deliveries>,
+    questions: Arc<Questions>,
     runtime: Handle,
 }
 
@@ -152,16 +191,17 @@ impl Core {
             .callee_handled::<false>()
             .build()?;
         let deliveries = Arc::new(Deliveries(Arc::new(receiver)));
+        let questions = Arc::new(Questions::new(Arc::clone(&deliveries)));
         let runtime = within_runtime_if_available(Handle::current);
         let sessions = Sessions::with_sink(
-            settings.into(),
+            core_settings(settings, Arc::clone(&questions) as Arc<dyn Caller>),
             fields.into_iter().map(FieldSpec::from).collect(),
             options.into(),
             runtime.clone(),
             Some(Arc::clone(&deliveries) as Arc<dyn Sink>),
         )
         .map_err(|error| Error::from_reason(error.to_string()))?;
-        Ok(Self { sessions: Arc::new(sessions), deliveries, runtime })
+        Ok(Self { sessions: Arc::new(sessions), deliveries, questions, runtime })
     }
 
     /// Sets up the table; the outcome of call `number` describes it.
@@ -216,6 +256,12 @@ impl Core {
         });
         self.sessions.submit_creates(calls.collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Answers question `number`: with `failure` if it could not be answered, else with `value`.
+    #[napi(catch_unwind)]
+    pub fn answer(&self, number: u32, value: Option<String>, failure: Option<String>) {
+        self.questions.answer(number, value, failure);
     }
 
     /// The id in the form in which it is written everywhere, or null if it is none.
@@ -305,19 +351,52 @@ fn from_hex(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks_exact(2).filter_map(pair).collect()
 }
 
-impl From<ConnectionSettings> for Settings {
-    fn from(settings: ConnectionSettings) -> Self {
+fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Settings {
+    let password = match settings.password {
+        _ if settings.asks_password => Password::Asked,
+        Some(password) => Password::Fixed(password),
+        None => Password::None,
+    };
+    Settings {
+        host: settings.host,
+        port: settings.port,
+        user: settings.user,
+        password,
+        database: settings.database,
+        application_name: settings.application_name,
+        options: settings.options,
+        after_connecting: settings.after_connecting,
+        keep_alive: settings.keep_alive.map(milliseconds),
+        tls: settings.tls.map(TlsOptions::from),
+        caller: Some(caller),
+    }
+}
+
+impl From<TlsSettings> for TlsOptions {
+    fn from(settings: TlsSettings) -> Self {
+        let trusted = |trusted: TrustedCertificate| Trusted {
+            certificate: trusted.certificate.to_vec(),
+            valid_from: milliseconds(trusted.valid_from),
+            valid_to: milliseconds(trusted.valid_to),
+        };
         Self {
-            host: settings.host,
-            port: settings.port,
-            user: settings.user,
-            password: settings.password,
-            database: settings.database,
-            application_name: settings.application_name,
-            options: settings.options,
-            after_connecting: settings.after_connecting,
+            trusted: settings.trusted.into_iter().map(trusted).collect(),
+            certificates: settings.certificates.iter().map(|der| der.to_vec()).collect(),
+            key: settings.key.map(|der| der.to_vec()),
+            server_name: settings.server_name,
+            verify: settings.verify,
+            direct: settings.direct,
         }
     }
+}
+
+/// A number of ms as JavaScript has it. Negative ones, such as a date before 1970, count as zero.
+fn milliseconds(length: f64) -> Duration {
+    Duration::try_from_secs_f64(length / 1000.0).unwrap_or(if length > 0.0 {
+        Duration::MAX
+    } else {
+        Duration::ZERO
+    })
 }
 
 impl From<Field> for FieldSpec {
@@ -329,19 +408,17 @@ impl From<Field> for FieldSpec {
 impl From<SessionsOptions> for Options {
     fn from(given: SessionsOptions) -> Self {
         let default = Options::default();
-        let milliseconds = |given: Option<f64>, default: Duration| {
-            given.map_or(default, |length| Duration::from_secs_f64(length / 1000.0))
-        };
+        let length = |given: Option<f64>, default: Duration| given.map_or(default, milliseconds);
         Self {
-            session_length: milliseconds(given.session_length, default.session_length),
+            session_length: length(given.session_length, default.session_length),
             table_name: given.table_name.unwrap_or(default.table_name),
             schema_name: given.schema_name.or(default.schema_name),
             create_table: given.create_table.unwrap_or(default.create_table),
             max_connections: given
                 .max_connections
                 .map_or(default.max_connections, |count| count as usize),
-            connect_timeout: milliseconds(given.connect_timeout, default.connect_timeout),
-            query_timeout: milliseconds(given.query_timeout, default.query_timeout),
+            connect_timeout: length(given.connect_timeout, default.connect_timeout),
+            query_timeout: length(given.query_timeout, default.query_timeout),
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
             fold_names: given.fold_names.unwrap_or(default.fold_names),

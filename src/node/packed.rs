@@ -200,6 +200,10 @@ fn failure(error: &Error) -> Value {
             put("step", Some(step.as_str().into()));
             "timeout"
         }
+        Kind::Caller(number) => {
+            put("question", Some((*number).into()));
+            "caller"
+        }
         Kind::Closed => "closed",
         Kind::Table => "table",
         Kind::Argument => "argument",
