@@ -24,13 +24,23 @@ const LISTED_ID = /^[0-9a-fA-F-]{36}$/
 /** The longest period that a timer takes, in ms. */
 const LONGEST_PERIOD = 2 ** 31 - 1
 
+/** Keeps the program alive while calls are under way; the addon's own handle never does. */
+const keeper = setInterval(() => {}, LONGEST_PERIOD).unref()
+let callsUnderWay = 0
+
+/** @param {number} change in the number of calls under way */
+function countCalls(change) {
+  const before = callsUnderWay
+  callsUnderWay += change
+  if (before === 0 && callsUnderWay > 0) keeper.ref()
+  if (before > 0 && callsUnderWay === 0) keeper.unref()
+}
+
 /** Calls on their way, by number. Holds nothing of the addon, so that an abandoned core can be collected. */
 class Waiting {
   /** @type {Map<number, Call>} */
   #calls = new Map()
   #next = 0
-  /** Keeps the program alive while calls are under way; the addon's own handle never does. */
-  #keeper = setInterval(() => {}, LONGEST_PERIOD).unref()
   #classes
   #questions
 
@@ -50,7 +60,7 @@ class Waiting {
    * @returns {number} the first call's number; the others follow
    */
   add(calls) {
-    if (this.#calls.size === 0) this.#keeper.ref()
+    countCalls(calls.length)
     const first = this.#next
     for (const call of calls) this.#calls.set(this.#next++, call)
     return first
@@ -68,7 +78,6 @@ class Waiting {
       return
     }
     for (let at = 1; at < packed.length; at += 2) this.#settle(packed[at], packed[at + 1], packed[0])
-    if (this.#calls.size === 0) this.#keeper.unref()
   }
 
   /**
@@ -79,11 +88,14 @@ class Waiting {
    * @param {unknown} error
    */
   fail(first, count, error) {
-    for (let number = first; number < first + count; number++) {
-      this.#calls.get(number)?.reject(error)
-      this.#calls.delete(number)
-    }
-    if (this.#calls.size === 0) this.#keeper.unref()
+    for (let number = first; number < first + count; number++) this.#take(number)?.reject(error)
+  }
+
+  /** @param {number} number */
+  #take(number) {
+    const call = this.#calls.get(number)
+    if (this.#calls.delete(number)) countCalls(-1)
+    return call
   }
 
   /**
@@ -92,9 +104,8 @@ class Waiting {
    * @param {Failure[]} failures
    */
   #settle(number, outcome, failures) {
-    const call = this.#calls.get(number)
+    const call = this.#take(number)
     if (call === undefined) return
-    this.#calls.delete(number)
     if (outcome?.failed !== undefined) {
       const failure = failures[outcome.failed]
       call.reject(this.#questions.thrown(failure) ?? toError(failure, this.#classes))

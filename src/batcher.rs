@@ -23,7 +23,7 @@ use tokio_postgres::Row;
 use crate::error::{Error, Step};
 use crate::operations::{Answer, Operation, Verdict};
 use crate::options::Options;
-use crate::pool::{Connection, Pool};
+use crate::pool::{Connection, Pool, Request};
 use crate::retry::Attempts;
 use crate::row::SessionRow;
 use crate::stats::Counters;
@@ -425,13 +425,7 @@ impl<O: Operation> Batcher<O> {
         };
         let repeated = attempts.may_have_happened();
         let deadline = attempts.deadline();
-        let mut rows = match connection.run(&request, deadline).await {
-            Err(error) if error.is_stale_statement() => {
-                connection.forget(&request);
-                connection.run(&request, deadline).await?
-            }
-            outcome => outcome?,
-        };
+        let mut rows = run_fresh(connection, &request, deadline).await?;
         let read = self.operation.read(&rows, calls, repeated);
         let open: Vec<&O::Call> = calls
             .iter()
@@ -443,7 +437,7 @@ impl<O: Operation> Batcher<O> {
             // The form that waits leaves nothing to ask: what it did not find is not there.
             let asked = if form == Form::Alone { None } else { self.operation.follow_up(&open) };
             let more = match asked {
-                Some(request) => connection.run(&request, deadline).await?,
+                Some(request) => run_fresh(connection, &request, deadline).await?,
                 None => Vec::new(),
             };
             verdicts = self.operation.verdicts(&more, rows.len(), &open, repeated);
@@ -456,6 +450,21 @@ impl<O: Operation> Batcher<O> {
         });
         let settled = settled.collect();
         Ok((rows, settled))
+    }
+}
+
+/// Runs a statement; where the schema changed under a prepared one, it is prepared anew.
+async fn run_fresh(
+    connection: &Connection,
+    request: &Request,
+    deadline: Instant,
+) -> Result<Vec<Row>, Error> {
+    match connection.run(request, deadline).await {
+        Err(error) if error.is_stale_statement() => {
+            connection.forget(request);
+            connection.run(request, deadline).await
+        }
+        outcome => outcome,
     }
 }
 

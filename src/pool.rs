@@ -77,7 +77,9 @@ impl Pool {
     pub(crate) async fn get(&self, deadline: Instant) -> Result<Connection, Error> {
         let limit = self.limits.connect.min(deadline.saturating_duration_since(Instant::now()));
         let timeouts = Timeouts { wait: Some(limit), create: Some(limit), recycle: None };
-        match self.inner.timeout_get(&timeouts).await {
+        // Waiting and then connecting must not take twice as long.
+        let got = timeout_at(Instant::now() + limit, self.inner.timeout_get(&timeouts)).await;
+        match got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create))) {
             Ok(object) => Ok(Connection {
                 object: Some(object),
                 broken: AtomicBool::new(false),
@@ -208,9 +210,14 @@ impl Connection {
         }
     }
 
-    /// Keeps the connection out of the pool: it broke, or its state is unknown.
-    pub(crate) fn discard(&self) {
+    /// From now on the connection does not return to the pool, whatever happens: a transaction is open on it.
+    pub(crate) fn hold(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// The transaction ended well: the connection may return.
+    pub(crate) fn release(&self) {
+        self.broken.store(false, Ordering::Relaxed);
     }
 
     fn give_up(&self, client: &ClientWrapper) {

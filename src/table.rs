@@ -191,24 +191,20 @@ impl SetUp<'_> {
 
     async fn create(&self) -> Result<Table, Error> {
         let run = |sql: String| async move { self.connection.execute(&sql, self.deadline).await };
+        // Only a commit ends this transaction well. After anything else, also a caller who loses interest, the
+        // connection is closed, and with it the transaction.
+        self.connection.hold();
+        run("BEGIN".to_owned()).await?;
         // A default with a backslash must mean the same whatever the role's settings are.
-        let outcome = async {
-            run("BEGIN".to_owned()).await?;
-            run("SET LOCAL standard_conforming_strings = on".to_owned()).await?;
-            run(format!("SELECT pg_advisory_xact_lock({SET_UP_LOCK})")).await?;
-            let found = self.look().await?;
-            if let Some(ddl) = self.ddl(found.as_ref()) {
-                run(ddl).await?;
-            }
-            let table = self.verify(self.look().await?).await?;
-            run("COMMIT".to_owned()).await?;
-            Ok(table)
-        };
-        let outcome = outcome.await;
-        if outcome.is_err() && run("ROLLBACK".to_owned()).await.is_err() {
-            self.connection.discard();
+        run("SET LOCAL standard_conforming_strings = on".to_owned()).await?;
+        run(format!("SELECT pg_advisory_xact_lock({SET_UP_LOCK})")).await?;
+        if let Some(ddl) = self.ddl(self.look().await?.as_ref()) {
+            run(ddl).await?;
         }
-        outcome
+        let table = self.verify(self.look().await?).await?;
+        run("COMMIT".to_owned()).await?;
+        self.connection.release();
+        Ok(table)
     }
 
     fn ddl(&self, found: Option<&Found>) -> Option<String> {
