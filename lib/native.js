@@ -11,7 +11,8 @@ const { toError } = require('./errors.js')
  * @typedef {import('./errors.js').Failure} Failure
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
  * @typedef {{ failed: number }} FailedOutcome
- * @typedef {(outcome: any, sid: string) => unknown} Decode turns an outcome into the value that the caller gets
+ * @typedef {(outcome: any, sid: string, answer: number) => unknown} Decode turns an outcome into the value that the
+ *   caller gets; `answer` is the same for all outcomes that came at once
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, decode: Decode, sid: string }} Call
  */
 
@@ -41,6 +42,8 @@ class Waiting {
   /** @type {Map<number, Call>} */
   #calls = new Map()
   #next = 0
+  /** How many answers have come. */
+  #received = 0
   #classes
   #questions
 
@@ -77,6 +80,7 @@ class Waiting {
       this.#questions.answer(packed[0] === 'password' ? 'password' : 'identity', packed[1], packed[2])
       return
     }
+    this.#received++
     for (let at = 1; at < packed.length; at += 2) this.#settle(packed[at], packed[at + 1], packed[0])
   }
 
@@ -112,7 +116,7 @@ class Waiting {
       return
     }
     try {
-      call.resolve(call.decode(outcome, call.sid))
+      call.resolve(call.decode(outcome, call.sid, this.#received))
     } catch (error) {
       // A type parser of the user threw: its own call fails, its neighbours do not.
       call.reject(error)
@@ -235,6 +239,8 @@ class Core {
 
   /** @returns {Promise<unknown>} */
   close() {
+    // The calls of this turn were made before.
+    this.#flush()
     return this.#single(number => this.#native.close(number))
   }
 

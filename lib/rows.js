@@ -5,6 +5,7 @@
 
 /**
  * @typedef {(text: string) => unknown} Parser
+ * @typedef {(microseconds: number) => unknown} TimeParser since 1970
  * @typedef {(oid: number) => Parser} GetParser pg's type parsers as they are now
  * @typedef {{ asked: string, column: string, oid: number }} FieldInfo
  * @typedef {{ id: number, times: [number, number, number] }} SessionTypes OIDs of the columns that every session has
@@ -28,6 +29,10 @@ class RowReader {
   #oids
   /** Set if a name cannot simply be assigned. */
   #hasProto
+  /** The parsers as they are for the answer that is being read. @type {{ id: Parser, times: TimeParser[], fields: Parser[] }} */
+  #parsers = { id: String, times: [], fields: [] }
+  /** The number of that answer. */
+  #answer = -1
 
   /**
    * @param {FieldInfo[]} fields in the table's order
@@ -46,21 +51,25 @@ class RowReader {
    * @param {(string | number | null)[] | null} packed `[id, created, updated, expires, field, …]`, see
    *   src/node/packed.rs
    * @param {string} sid the id where the row does not hold it
+   * @param {number} answer the number of the answer that the row came with: parsers are looked up once for all of it
    */
-  read(packed, sid) {
+  read(packed, sid, answer) {
     if (packed === null) return null
-    const { id, times } = this.#types
+    if (this.#answer !== answer) this.#look(answer)
+    const { id, times, fields } = this.#parsers
     /** @type {{ [column: string]: unknown }} */
     const row = {
-      sess_id: this.#getParser(id)(packed[0] === 0 ? sid : String(packed[0])),
-      sess_creation_date: this.#time(Number(packed[1]), times[0]),
-      sess_last_updated: this.#time(Number(packed[2]), times[1]),
-      sess_expiration: this.#time(Number(packed[3]), times[2])
+      sess_id: id(packed[0] === 0 ? sid : String(packed[0])),
+      sess_creation_date: times[0](Number(packed[1])),
+      sess_last_updated: times[1](Number(packed[2])),
+      sess_expiration: times[2](Number(packed[3]))
     }
-    for (let place = 0; place < this.#names.length; place++) {
+    const names = this.#names
+    for (let place = 0; place < names.length; place++) {
       const text = packed[place + 4]
-      const value = text === null ? null : this.#getParser(this.#oids[place])(String(text))
-      this.#set(row, this.#names[place], value)
+      const value = text === null ? null : fields[place](/** @type {string} */ (text))
+      if (this.#hasProto) define(row, names[place], value)
+      else row[names[place]] = value
     }
     return row
   }
@@ -71,35 +80,49 @@ class RowReader {
    * @param {{ [column: string]: unknown }} row times as seconds since 1970, in text
    */
   finish(row) {
-    const { times } = this.#types
-    row.sess_creation_date = this.#time(toMicroseconds(row.sess_creation_date), times[0])
-    row.sess_last_updated = this.#time(toMicroseconds(row.sess_last_updated), times[1])
-    row.sess_expiration = this.#time(toMicroseconds(row.sess_expiration), times[2])
+    this.#look(-1)
+    const { times } = this.#parsers
+    row.sess_creation_date = times[0](toMicroseconds(row.sess_creation_date))
+    row.sess_last_updated = times[1](toMicroseconds(row.sess_last_updated))
+    row.sess_expiration = times[2](toMicroseconds(row.sess_expiration))
     return row
   }
 
-  /**
-   * @param {number} microseconds
-   * @param {number} oid
-   */
-  #time(microseconds, oid) {
-    const parser = this.#getParser(oid)
-    if (!readsTimesAsPg(parser, oid)) return parser(timeText(microseconds, oid))
-    return Number.isFinite(microseconds) ? new Date(Math.floor(microseconds / 1000)) : microseconds
-  }
-
-  /**
-   * @param {{ [column: string]: unknown }} row
-   * @param {string} name
-   * @param {unknown} value
-   */
-  #set(row, name, value) {
-    if (this.#hasProto && name === '__proto__') {
-      Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true })
-    } else {
-      row[name] = value
+  /** @param {number} answer */
+  #look(answer) {
+    const getParser = this.#getParser
+    this.#parsers = {
+      id: getParser(this.#types.id),
+      times: this.#types.times.map(oid => timeParser(getParser(oid), oid)),
+      fields: this.#oids.map(getParser)
     }
+    this.#answer = answer
   }
+}
+
+/**
+ * @param {Parser} parser
+ * @param {number} oid
+ * @returns {TimeParser}
+ */
+function timeParser(parser, oid) {
+  return readsTimesAsPg(parser, oid) ? toDate : microseconds => parser(timeText(microseconds, oid))
+}
+
+/** @param {number} microseconds */
+function toDate(microseconds) {
+  return Number.isFinite(microseconds) ? new Date(Math.floor(microseconds / 1000)) : microseconds
+}
+
+/**
+ * Assigning `__proto__` would not make a property of it.
+ *
+ * @param {object} row
+ * @param {string} name
+ * @param {unknown} value
+ */
+function define(row, name, value) {
+  Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
 /**

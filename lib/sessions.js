@@ -94,7 +94,7 @@ class Sessions {
     const table = this.#table ?? (await Sessions.ready(this))
     if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
     const { given, values: parameters } = table.forCore(entries)
-    return this.#core.create(given, parameters, packed => table.reader.read(packed, ''))
+    return this.#core.create(given, parameters, table.readRow)
   }
 
   /** @param {unknown} sid */

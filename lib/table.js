@@ -41,11 +41,8 @@ class Table {
     })
   }
 
-  /**
-   * @param {any} packed
-   * @param {string} sid
-   */
-  readRow = (packed, sid) => this.reader.read(packed, sid)
+  /** @type {import('./native.js').Decode} */
+  readRow = (packed, sid, answer) => this.reader.read(packed, sid, answer)
 
   /**
    * Values for the core: places of the given fields, ascending, and their parameters.

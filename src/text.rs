@@ -1,7 +1,6 @@
 //! Values cross as text: the server's own input and output functions then do what they do for `pg`.
 
 use std::error::Error as StdError;
-use std::fmt::Write;
 
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -115,9 +114,9 @@ pub(crate) fn write_output(ty: &Type, raw: &[u8], out: &mut String) -> Option<()
     Some(())
 }
 
-fn write_number(out: &mut String, number: impl std::fmt::Display) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{number}");
+/// Appends a number in digits.
+pub(crate) fn write_number(out: &mut String, number: impl itoa::Integer) {
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// A name as SQL: in double quotes, quotes in it doubled.

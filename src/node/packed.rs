@@ -5,8 +5,6 @@
 //! 1970; fields as PostgreSQL writes them), or `{"failed": place}` with the place of its failure in `failures`, which
 //! is 0 if there are none.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -15,6 +13,7 @@ use crate::error::{Error, Kind};
 use crate::operations::Answer;
 use crate::row::{microseconds, write_field};
 use crate::sessions::{IdOperation, Sessions};
+use crate::text::write_number;
 
 /// A row of three short fields takes about this much.
 const BYTES_PER_OUTCOME: usize = 128;
@@ -28,7 +27,9 @@ pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) 
         failures: Vec::new(),
     };
     for (number, outcome) in outcomes {
-        let _ = write!(packing.text, ",{number},");
+        packing.text.push(',');
+        write_number(&mut packing.text, *number);
+        packing.text.push(',');
         match outcome {
             Ok(answer) => packing.answer(*answer),
             Err(error) => packing.failure(error),
@@ -102,7 +103,7 @@ impl Packing<'_> {
                 // JSON has no infinity; a number beyond all doubles is read as one.
                 i64::MAX => self.text.push_str("1e999"),
                 i64::MIN => self.text.push_str("-1e999"),
-                time => drop(write!(self.text, "{time}")),
+                time => write_number(&mut self.text, time),
             }
         }
         for place in 4..row.len() {
@@ -131,7 +132,9 @@ impl Packing<'_> {
                 self.failures.len() - 1
             }
         };
-        let _ = write!(self.text, "{{\"failed\":{place}}}");
+        self.text.push_str("{\"failed\":");
+        write_number(&mut self.text, place);
+        self.text.push('}');
     }
 
     fn finish(self) -> String {

@@ -1,6 +1,7 @@
 //! The pieces of SQL that several operations share: the columns of a row, the clock, the places of ids in an answer.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -55,10 +56,29 @@ pub(crate) fn uuids<'a>(ids: impl Iterator<Item = &'a SessionId>) -> Vec<Uuid> {
     ids.map(|id| id.as_uuid()).collect()
 }
 
+/// What is known of each session of an answer.
+pub(crate) type ById<T> = HashMap<Uuid, T, BuildHasherDefault<IdHasher>>;
+
 /// Where each session's row is among the rows.
-pub(crate) fn places(rows: &[Row]) -> HashMap<Uuid, usize> {
+pub(crate) fn places(rows: &[Row]) -> ById<usize> {
     rows.iter()
         .enumerate()
         .filter_map(|(place, row)| row.try_get::<_, Uuid>(0).ok().map(|id| (id, place)))
         .collect()
+}
+
+/// Half of an id is its hash: ids in the table are random, and those that a stranger invents are only looked up.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(half) = bytes.last_chunk() {
+            self.0 = u64::from_ne_bytes(*half);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

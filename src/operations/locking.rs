@@ -5,13 +5,10 @@
 //! Rows are locked in the order of their ids, inside the CTE: UPDATE and DELETE lock rows in the order their plan
 //! meets them, so two servers working on the same sessions would deadlock. Sorting the array would not help.
 
-use std::collections::HashMap;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
-use super::columns::{places, uuids};
+use super::columns::{ById, places, uuids};
 use super::{Answer, Operation, Sql, Verdict};
 use crate::pool::Request;
 use crate::session_id::SessionId;
@@ -67,7 +64,7 @@ impl Operation for Locking {
     }
 
     fn read(&self, rows: &[Row], calls: &[SessionId], _: bool) -> Vec<Option<Answer>> {
-        let mut uses: HashMap<Uuid, usize> = places(rows).into_keys().map(|id| (id, 0)).collect();
+        let mut uses: ById<usize> = places(rows).into_keys().map(|id| (id, 0)).collect();
         let mut answer = |id: &SessionId| {
             let earlier = uses.get_mut(&id.as_uuid())?;
             *earlier += 1;
