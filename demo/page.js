@@ -177,7 +177,7 @@ const STYLE = `
   progress::-webkit-progress-bar { background: var(--line); }
   progress::-webkit-progress-value { background: var(--accent); }
   progress::-moz-progress-bar { background: var(--accent); }
-  [role=status]:empty { display: none; }
+  [role=status]:empty { margin-top: -1rem; }
   [role=status] { font-weight: 600; }
   a { color: var(--accent); }
   table { margin-top: .5rem; width: 100%; border-collapse: collapse; font-size: .9rem; }

@@ -13,7 +13,7 @@ const USAGE = `usage: npm run demo [-- --once]
 Starts PostgreSQL and a small web app, and prints the app's address. Ctrl-C stops both.
 
   --once               walk through the app over HTTP, print each step and the rows of the table, and end
-  PGSESS_TEST_URL      use this running server and start none`
+  PGSESS_TEST_URL      use this running server, which then has a table sess, and start none`
 
 /** @param {boolean} isOnce */
 async function demo(isOnce) {

@@ -136,7 +136,7 @@ impl Error {
     }
 
     /// The caller was asked something, and failed; the number is for the caller to know its failure by.
-    pub(crate) fn caller(number: u32, message: impl Into<String>) -> Self {
+    pub fn caller(number: u32, message: impl Into<String>) -> Self {
         Self::new(Kind::Caller(number), message)
     }
 

@@ -247,7 +247,10 @@ fn check_type(data_type: &DataType) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::text::quote_name;
 
     fn definition(datatype: &str) -> Result<String, Error> {
         let spec = FieldSpec { name: "f".to_owned(), datatype: datatype.to_owned() };
@@ -321,6 +324,70 @@ mod tests {
             "INT DEFAULT other.now()",
         ] {
             assert!(definition(datatype).is_err(), "{datatype}: {:?}", definition(datatype));
+        }
+    }
+
+    /// Pieces that a hostile datatype is made of, in any order.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("INT"),
+            Just("TEXT"),
+            Just("VARCHAR"),
+            Just("("),
+            Just(")"),
+            Just("5"),
+            Just(","),
+            Just(";"),
+            Just("--"),
+            Just("/*"),
+            Just("*/"),
+            Just("'"),
+            Just("''"),
+            Just("\""),
+            Just("$$"),
+            Just("E'"),
+            Just("\\"),
+            Just("DEFAULT"),
+            Just("NOT NULL"),
+            Just("CHECK"),
+            Just("UNIQUE"),
+            Just("REFERENCES"),
+            Just("t"),
+            Just("now()"),
+            Just("pg_sleep(1)"),
+            Just("(SELECT 1)"),
+            Just("WITH"),
+            Just("DROP TABLE t"),
+            Just("\n"),
+            Just("COLLATE"),
+            Just("GENERATED ALWAYS AS"),
+            Just("STORED"),
+            Just("[]"),
+            Just("::"),
+            Just("é"),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn a_datatype_that_passes_is_one_column_and_nothing_else(datatype in pieces()) {
+            if let Ok(definition) = definition(&datatype) {
+                prop_assert!(parse_column(&definition).is_ok(), "{datatype} became {definition}");
+                prop_assert!(!definition.contains(';') || definition.contains('\''), "{datatype} became {definition}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused_without_a_panic(datatype in ".{0,60}", name in ".{0,70}") {
+            let _ = check_fields(&[FieldSpec { name, datatype }], true);
+        }
+
+        #[test]
+        fn a_quoted_name_reads_back_as_itself(name in "[^\0]{1,60}") {
+            let tokens = Tokenizer::new(&PostgreSqlDialect {}, &quote_name(&name)).tokenize();
+            let is_that_name = |token: &Token| matches!(token, Token::Word(word) if word.value == name);
+            prop_assert!(matches!(tokens.as_deref(), Ok([token]) if is_that_name(token)), "{tokens:?}");
         }
     }
 

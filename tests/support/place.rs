@@ -15,6 +15,10 @@ use super::proxy::Proxy;
 use super::server::{self, Server};
 use super::{eventually, fields, id_text};
 
+/// The server of the tests looks after clients that left; a server in the field does not, unless it is told to.
+const AS_IN_THE_FIELD: &str = "SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name = 'client_connection_check_interval'";
+
 /// A schema with the name of the test's place, in a database that is shared or its own; removed in the end. Its
 /// connections go by the same name, so `pg_stat_activity` can tell them from those of other tests.
 pub(crate) struct Place {
@@ -60,6 +64,7 @@ impl Place {
         Settings {
             database: self.database.clone().unwrap_or(settings.database),
             application_name: Some(self.name.clone()),
+            after_connecting: Some(AS_IN_THE_FIELD.to_owned()),
             ..settings
         }
     }
@@ -186,7 +191,8 @@ impl Place {
 
     fn clean_up(&self) -> Vec<String> {
         let roles = self.roles.lock().expect("no panic under it");
-        let drop_role = |role: &String| [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")];
+        let drop_role =
+            |role: &String| [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")];
         let mut statements = vec![
             "SET lock_timeout = '2s'".to_owned(),
             "SET client_min_messages = error".to_owned(),
