@@ -415,7 +415,7 @@ declare namespace pgSess {
     batch?: boolean | undefined
 
     /**
-     * Told of errors that no call of yours can reject with, such as an idle connection that broke or a column whose
+     * Told of errors that no call of yours can reject with, such as a column whose
      * length differs from the datatype given. They never end the program.
      *
      * @default a warning of the process, as `process.emitWarning` gives

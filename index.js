@@ -5,6 +5,7 @@
 
 const { remember, sessionsOf } = require('./lib/databases.js')
 const { checkPgpAndDb, holdsConnection, namesDatabase, wrongDatabase } = require('./lib/kinds.js')
+const { MaybeIgnored } = require('./lib/maybe-ignored.js')
 const { checkFields, checkLength, checkOptions } = require('./lib/options.js')
 const { Sessions } = require('./lib/sessions.js')
 
@@ -22,15 +23,25 @@ function init(pgp, db, FIELDS, SLENGTH) {
       throw new TypeError('db: init takes the database itself, not a task, a transaction or a connection')
     }
     const sessions = new Sessions(db, checkFields(FIELDS, 'FIELDS'), checkLength(SLENGTH), true)
-    remember(db, sessions)
-    const ready = setUp(sessions)
-    // Code written for pg-sess does not wait for init, so nobody may be there to catch a rejection, and an unhandled
-    // one would end the program. The failure is reported, and the next call tries again.
-    ready.catch(error => Sessions.report(sessions, error))
-    return ready
+    const takeBack = remember(db, sessions)
+    return new MaybeIgnored(setUp(sessions), (error, isIgnored) => {
+      if (isWrongArgument(error)) {
+        // What can never work must not push out sessions that do; and a mistake of the program has to be seen.
+        takeBack()
+        if (isIgnored) throw error
+      } else if (isIgnored) {
+        // A database that is not up yet is no reason to end the program; the next call tries again.
+        Sessions.report(sessions, error)
+      }
+    })
   } catch (error) {
     return Promise.reject(error)
   }
+}
+
+/** @param {unknown} error */
+function isWrongArgument(error) {
+  return error instanceof TypeError || error instanceof RangeError
 }
 
 /** @param {Sessions} sessions */

@@ -40,17 +40,30 @@ function homeOf(db) {
  *
  * @param {any} db
  * @param {Sessions} sessions
+ * @returns {() => void} brings the earlier ones back
  */
 function remember(db, sessions) {
-  const key = keyOf(db)
-  const earlier = homeOf(db)
   const [pgp, dc] = isOwnKind.pgPromise(db) ? [db.$config.pgp, db.$dc] : [undefined, undefined]
   const home = { sessions, pgp, dc, address: Sessions.address(sessions) }
+  const earlier = homeOf(db)
+  settle(db, home, earlier)
+  return () => {
+    if (earlier !== undefined && homeOf(db) === home) settle(db, earlier, home)
+  }
+}
+
+/**
+ * @param {any} db
+ * @param {Home} home
+ * @param {Home | undefined} former
+ */
+function settle(db, home, former) {
+  const key = keyOf(db)
   if (typeof key === 'string') byString.set(key, home)
   else byObject.set(key, home)
   for (const reference of all) {
     const known = reference.deref()
-    if (known === undefined || known === earlier) all.delete(reference)
+    if (known === undefined || known === former) all.delete(reference)
   }
   all.add(new WeakRef(home))
 }

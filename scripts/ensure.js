@@ -23,7 +23,7 @@ async function ensure() {
     starts('cargo', '--version'),
     'cargo is missing: install Rust from https://rustup.rs, then open a new terminal'
   )
-  demand(hasLinker(), linkerHint())
+  demand(hasCompiler(), compilerHint())
   await step('building the addon (the first time takes minutes)', 'npm', ['run', '--silent', 'build'])
 }
 
@@ -113,24 +113,16 @@ function newest(files) {
 }
 
 /** @returns {boolean} on Windows Rust itself finds Visual Studio and says so when it is missing */
-function hasLinker() {
-  if (process.platform === 'win32' || Object.keys(process.env).some(isLinkerVariable)) return true
+function hasCompiler() {
+  if (process.platform === 'win32') return true
   // On macOS `cc` is always there; without the developer tools it only opens a window.
   return process.platform === 'darwin' ? starts('xcode-select', '-p') : starts('cc', '--version')
 }
 
-/**
- * @param {string} name
- * @returns {boolean}
- */
-function isLinkerVariable(name) {
-  return /^CARGO_TARGET_.*_LINKER$/.test(name)
-}
-
 /** @returns {string} */
-function linkerHint() {
-  if (process.platform === 'darwin') return 'a C linker is missing: run xcode-select --install'
-  return 'a C linker is missing: install a C compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc)'
+function compilerHint() {
+  if (process.platform === 'darwin') return 'a C compiler is missing: run xcode-select --install'
+  return 'a C compiler is missing: install one (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc)'
 }
 
 /**

@@ -366,6 +366,25 @@ async fn before_the_set_up_a_call_fails_and_says_so() {
     assert!(error.to_string().contains("set up"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_and_values_that_do_not_match_are_refused() {
+    let place = Place::new().await;
+    let sessions = place.sessions(&USER).await;
+    for (given, values) in [
+        (vec![0], vec![]),
+        (vec![0], vec![text("1"), text("2")]),
+        (vec![], vec![text("1")]),
+        (vec![2], vec![text("1")]),
+        (vec![0, 0], vec![text("1"), text("2")]),
+    ] {
+        let calls = (0..5).map(|_| sessions.create(given.clone(), values.clone()));
+        for outcome in join_all(calls).await {
+            assert!(outcome.is_err(), "{given:?}: {outcome:?}");
+        }
+    }
+    assert_eq!(place.count().await, 0);
+}
+
 #[tokio::test]
 async fn a_field_that_cannot_be_is_refused_before_anything_is_sent() {
     let place = Place::new().await;

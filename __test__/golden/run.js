@@ -176,7 +176,8 @@ async function validateWith(golden, tableName, fields, id) {
   const db = pgp({ connectionString: url, options: SEARCH_PATH, ...more })
   const sessions = await connect(db, { fields, tableName, createTable: false, maxConnections: 1 })
   try {
-    const { sess_id, sess_creation_date, sess_last_updated, sess_expiration, ...own } = (await sessions.validate(id)) ?? {}
+    const { sess_id, sess_creation_date, sess_last_updated, sess_expiration, ...own } =
+      (await sessions.validate(id)) ?? {}
     if (sess_id === undefined) return null
     return encode(golden.group === 'override' ? own.c : own)
   } catch (error) {

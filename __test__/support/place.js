@@ -73,7 +73,7 @@ class Place {
   /** @param {string} url */
   constructor(url) {
     this.url = url
-    this.#pool = new Pool({ connectionString: url, max: 2, allowExitOnIdle: true })
+    this.#pool = calm(new Pool({ connectionString: url, max: 2, allowExitOnIdle: true }))
   }
 
   /**
@@ -128,7 +128,7 @@ class Place {
 
   /** @param {object} [config] */
   pool(config) {
-    const pool = new Pool({ connectionString: this.url, ...config })
+    const pool = calm(new Pool({ connectionString: this.url, ...config }))
     this.defer(() => pool.ending || pool.end())
     return pool
   }
@@ -171,6 +171,16 @@ class Place {
     const options = new URL(this.url).searchParams.get('options') ?? undefined
     return { host, port, user, password, database, options }
   }
+}
+
+/**
+ * The end of a pool does not wait for its connections' ends, so a database that is dropped right after it may end them
+ * first. Nobody is left to hear of that, and an error that nobody hears would end the program.
+ *
+ * @param {Pool} pool
+ */
+function calm(pool) {
+  return pool.on('error', () => {})
 }
 
 /**
