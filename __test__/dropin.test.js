@@ -259,15 +259,26 @@ describe('init', () => {
     const place = await database.emptySchema(t)
     const gate = await startGate(place)
     const { pgp, db } = place.pgPromise({ connection: gate.url })
-    const errors = []
 
-    const opening = pgSess.init(pgp, db, FIELDS, { onError: error => errors.push(error) })
-    await assert.rejects(opening, { code: 'ECONNREFUSED', syscall: 'connect', port: gate.port })
+    await assert.rejects(pgSess.init(pgp, db, FIELDS), { code: 'ECONNREFUSED', syscall: 'connect', port: gate.port })
     await assert.rejects(pgSess.validateSession(pgp, db, randomUUID()), { code: 'ECONNREFUSED' })
     await gate.open()
     const row = await pgSess.createSession(pgp, db, VALUES)
 
     assert.deepEqual(await pgSess.validateSession(pgp, db, row.sess_id), row)
+  })
+
+  test('that failed with nobody waiting for it is reported to onError, once', async t => {
+    const place = await database.emptySchema(t)
+    const gate = await startGate(place)
+    const { pgp, db } = place.pgPromise({ connection: gate.url })
+    const errors = []
+
+    pgSess.init(pgp, db, FIELDS, { onError: error => errors.push(error) })
+    await assert.rejects(pgSess.createSession(pgp, db, VALUES), { code: 'ECONNREFUSED' })
+    await gate.open()
+    await pgSess.createSession(pgp, db, VALUES)
+
     assert.deepEqual(
       errors.map(error => error.code),
       ['ECONNREFUSED']
@@ -289,6 +300,31 @@ describe('init', () => {
     assert.match(stderr, /ECONNREFUSED/)
     assert.doesNotMatch(stderr, /unhandled/i)
     assert.equal(code, 0)
+  })
+
+  test('with a mistake in it ends the program even if nobody waits for it, so that it is seen', async t => {
+    const { url } = await database.emptySchema(t)
+
+    const outcomes = await Promise.all(
+      ["pgSess.init(pgp, db, 'user_id INT')", "pgSess.init(pgp, db, { user_id: 'INT, evil INT' })"].map(script =>
+        runScript(script, { url })
+      )
+    )
+
+    for (const { code, stderr } of outcomes) {
+      assert.match(stderr, /TypeError: .*user_id/)
+      assert.equal(code, 1)
+    }
+  })
+
+  test('with a mistake in it leaves the sessions of an earlier init as they were', async t => {
+    const { pgp, db } = await startInitialised(t)
+    const { sess_id } = await pgSess.createSession(pgp, db, VALUES)
+
+    await assert.rejects(pgSess.init(pgp, db, { user_id: 'INT, evil INT' }), TypeError)
+
+    assert.equal((await pgSess.validateSession(pgp, db, sess_id)).user_id, 1)
+    assert.equal((await db.tx(tx => pgSess.validateSession(pgp, tx, sess_id))).user_id, 1)
   })
 
   for (const [name, connection] of [

@@ -37,7 +37,7 @@ describe('programs that start at once', () => {
       { ...FIELDS, theme: 'TEXT' },
       place => place.sessions({ fields: FIELDS })
     ],
-    ['with a type that is too short to be unique all succeed', { user_id: 'SERIAL', mood: 'TEXT[]' }, () => []]
+    ['with a field that brings a sequence along all succeed', { user_id: 'SERIAL', mood: 'TEXT[]' }, () => []]
   ]) {
     test(name, async t => {
       const place = await database.emptyDatabase(t)

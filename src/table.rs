@@ -91,6 +91,10 @@ pub(crate) async fn set_up(
     let set_up = SetUp { connection, fields, options, deadline };
     set_up.check_schema().await?;
     let found = set_up.look().await?;
+    if let Some(found) = &found {
+        // Before anything is added to what is no table of sessions.
+        set_up.verify_session_columns(found)?;
+    }
     if set_up.missing(found.as_ref()).is_empty() {
         return set_up.verify(found).await;
     }
@@ -235,9 +239,6 @@ impl SetUp<'_> {
     async fn verify(&self, found: Option<Found>) -> Result<Table, Error> {
         let found = found.ok_or_else(|| self.incomplete(None))?;
         let name = self.asked_name();
-        if !matches!(found.kind.as_str(), "r" | "p" | "f") {
-            return Err(Error::table(format!("{name} exists but is not a table")));
-        }
         let clocks = self.verify_session_columns(&found)?;
         let mut columns = Vec::with_capacity(self.fields.len());
         let mut notes = Vec::new();
@@ -272,6 +273,9 @@ impl SetUp<'_> {
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {
         let name = self.asked_name();
+        if !matches!(found.kind.as_str(), "r" | "p" | "f") {
+            return Err(Error::table(format!("{name} exists but is not a table")));
+        }
         let type_of = |column: &str, allowed: &[Type], expected: &str| {
             let Some(found) = found.columns.get(column) else {
                 return Err(Error::table(format!(

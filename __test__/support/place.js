@@ -122,6 +122,7 @@ class Place {
    */
   pgPromise({ options, connection = this.url, dc, pgp = pgPromise({ noWarnings: true, ...options }) } = {}) {
     const db = pgp(connection, dc)
+    calm(db.$pool)
     this.defer(() => db.$pool.ending || db.$pool.end())
     return { pgp, db }
   }
