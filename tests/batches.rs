@@ -217,8 +217,8 @@ async fn one_burst_may_give_different_fields() {
     for (n, outcome) in join_all(calls).await.into_iter().enumerate() {
         let row = outcome.unwrap();
         let defaults = [Some("da".to_owned()), Some("1".to_owned()), None];
-        let expected = defaults.into_iter().enumerate().map(|(place, default)| {
-            if n % 8 & (1 << place) != 0 { Some(n.to_string()) } else { default }
+        let expected = (0..).zip(defaults).map(|(place, default)| {
+            if given(n % 8).contains(&place) { Some(n.to_string()) } else { default }
         });
         assert_eq!(row.fields, expected.collect::<Vec<_>>());
     }
@@ -256,15 +256,16 @@ async fn many_sets_of_given_fields_do_not_pile_up_on_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_that_cannot_share_its_statements_ends_soon() {
+async fn calls_that_cannot_share_a_statement_are_all_answered() {
     let place = Place::new().await;
     let sessions = place.sessions(&[("n", "INT")]).await;
     let number = |n: i32| FieldValue::Bytes(n.to_be_bytes().to_vec());
 
-    let (outcomes, took) = timed(create_all(&sessions, (0..2000).map(number))).await;
+    let outcomes = create_all(&sessions, (0..2000).map(number)).await;
 
-    assert!(outcomes.iter().all(Result::is_ok));
-    assert!(took < 80 * SECOND, "{took:?}");
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        assert_eq!(field(&outcome.unwrap()), Some(n.to_string().as_str()));
+    }
     assert_eq!(place.count().await, 2000);
 }
 

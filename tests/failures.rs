@@ -23,7 +23,8 @@ use support::place::Place;
 use support::proxy::{Cut, Proxy};
 use support::server::Server;
 use support::{
-    BOUND, CALLS, Call, SECOND, create, eventually, field, fields, short, sqlstate, text, timed,
+    BOUND, CALLS, Call, ROADS, Road, SECOND, create, eventually, field, fields, short, sqlstate,
+    text, timed,
 };
 use tokio::time::{Instant, sleep};
 
@@ -135,14 +136,8 @@ impl<'a> Load<'a> {
 
 // Connections that are cut
 
-const ROADS: [(&str, fn(Options) -> Options); 3] = [
-    ("in batches", |options| options),
-    ("call by call", |options| Options { batch: false, ..options }),
-    ("unprepared", |options| Options { prepare: false, ..options }),
-];
-
 /// What is left behind by one call, made on a live session, when its connection is cut.
-async fn cut_one_call(cut: Cut, call: Call, road: fn(Options) -> Options) {
+async fn cut_one_call(cut: Cut, call: Call, road: Road) {
     let place = Place::new().await;
     let (proxy, sessions) = through_proxy(&place, road(short(place.options()))).await;
     let row = create(&sessions, "x").await;
@@ -225,6 +220,20 @@ async fn of_two_destroys_that_are_cut_after_the_work_the_session_is_gone() {
 
     assert!(destroyed.into_iter().all(Result::unwrap));
     assert_eq!(place.count().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_while_it_is_made_is_not_noticed() {
+    let place = Place::new().await;
+    let options = Options { max_connections: 1, ..short(place.options()) };
+    let (proxy, sessions) = through_proxy(&place, options).await;
+    let row = create(&sessions, "x").await;
+
+    for call in CALLS {
+        place.terminate_backends().await;
+        proxy.break_new(2);
+        assert!(call.make(&sessions, row.id).await.unwrap(), "{call:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -614,10 +623,9 @@ async fn a_column_that_changes_its_type_is_never_misread() {
             Ok(found) => assert_eq!(field(&found), Some(expected), "{before} to {after}"),
             Err(error) => println!("{before} to {after}: {error}"),
         }
-        for outcome in join_all((0..5).map(|_| sessions.create(vec![0], vec![text(value)]))).await {
-            if let Ok(row) = outcome {
-                assert_eq!(field(&row), Some(expected), "{before} to {after}");
-            }
+        let calls = (0..5).map(|_| sessions.create(vec![0], vec![text(value)]));
+        for row in join_all(calls).await.iter().flatten() {
+            assert_eq!(field(row), Some(expected), "{before} to {after}");
         }
     }
 }

@@ -18,25 +18,20 @@ use pg_sess_rs::options::Options;
 use pg_sess_rs::session_id::SessionId;
 use pg_sess_rs::sessions::FieldValue;
 use support::place::Place;
-use support::{SECOND, create, field, sqlstate, text};
+use support::{Road, SECOND, create, field, sqlstate, text};
 
-type Road = fn(Options) -> Options;
-
-/// Each test runs in batches, call by call, and without prepared statements.
 macro_rules! on_every_road {
     ($($name:ident),* $(,)?) => {
-        on_every_road!(@ in_batches, |options| options, $($name),*);
-        on_every_road!(@ call_by_call, |options| Options { batch: false, ..options }, $($name),*);
-        on_every_road!(@ unprepared, |options| Options { prepare: false, ..options }, $($name),*);
+        on_every_road!(@ in_batches $($name)*);
+        on_every_road!(@ call_by_call $($name)*);
+        on_every_road!(@ unprepared $($name)*);
     };
-    (@ $road:ident, $options:expr, $($name:ident),*) => {
+    (@ $road:ident $($name:ident)*) => {
         mod $road {
-            use super::Options;
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    let road: super::Road = $options;
-                    super::$name(road).await;
+                    super::$name(super::support::$road).await;
                 }
             )*
         }

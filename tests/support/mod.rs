@@ -31,6 +31,24 @@ pub(crate) fn short(options: Options) -> Options {
     Options { connect_timeout: SECOND, query_timeout: SECOND, ..options }
 }
 
+/// A way that calls can take, as a change of the options.
+pub(crate) type Road = fn(Options) -> Options;
+
+pub(crate) const ROADS: [(&str, Road); 3] =
+    [("in batches", in_batches), ("call by call", call_by_call), ("unprepared", unprepared)];
+
+pub(crate) fn in_batches(options: Options) -> Options {
+    options
+}
+
+pub(crate) fn call_by_call(options: Options) -> Options {
+    Options { batch: false, ..options }
+}
+
+pub(crate) fn unprepared(options: Options) -> Options {
+    Options { prepare: false, ..options }
+}
+
 pub(crate) fn fields(fields: &[(&str, &str)]) -> Vec<FieldSpec> {
     let field = |&(name, datatype): &(&str, &str)| FieldSpec {
         name: name.to_owned(),

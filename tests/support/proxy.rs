@@ -47,7 +47,8 @@ struct Network {
     until_cut: AtomicUsize,
     cuts_after: AtomicBool,
     cuts: AtomicUsize,
-    accepted: AtomicUsize,
+    /// New connections still to be closed as soon as they are accepted.
+    to_break: AtomicUsize,
     down: Notify,
 }
 
@@ -63,7 +64,7 @@ impl Proxy {
             until_cut: AtomicUsize::new(NEVER),
             cuts_after: AtomicBool::new(false),
             cuts: AtomicUsize::new(0),
-            accepted: AtomicUsize::new(0),
+            to_break: AtomicUsize::new(0),
             down: Notify::new(),
         });
         let listening = tokio::spawn(accept(listener, Arc::clone(&network)));
@@ -75,11 +76,6 @@ impl Proxy {
         Settings { host: "127.0.0.1".to_owned(), port: self.address.port(), ..settings }
     }
 
-    /// How many connections were accepted so far.
-    pub(crate) fn accepted(&self) -> usize {
-        self.network.accepted.load(Ordering::SeqCst)
-    }
-
     /// How many connections were cut so far.
     pub(crate) fn cuts(&self) -> usize {
         self.network.cuts.load(Ordering::SeqCst)
@@ -89,6 +85,11 @@ impl Proxy {
     pub(crate) fn cut_once(&self, cut: Cut, others: usize) {
         self.network.cuts_after.store(cut == Cut::After, Ordering::SeqCst);
         self.network.until_cut.store(others, Ordering::SeqCst);
+    }
+
+    /// Closes this many of the next connections as soon as they are accepted.
+    pub(crate) fn break_new(&self, connections: usize) {
+        self.network.to_break.store(connections, Ordering::SeqCst);
     }
 
     pub(crate) fn delay(&self, each_way: Duration) {
@@ -179,7 +180,10 @@ struct Hole {
 
 async fn accept(listener: TcpListener, network: Arc<Network>) {
     while let Ok((client, _)) = listener.accept().await {
-        network.accepted.fetch_add(1, Ordering::SeqCst);
+        let count_down = |left: usize| left.checked_sub(1);
+        if network.to_break.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down).is_ok() {
+            continue;
+        }
         let network = Arc::clone(&network);
         tokio::spawn(async move {
             tokio::select! {

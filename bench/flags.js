@@ -1,0 +1,106 @@
+'use strict'
+
+// What the command line asks for.
+
+const { parseArgs } = require('node:util')
+const { FULL, MEASUREMENTS, QUICK } = require('./plan.js')
+
+/** @typedef {import('./plan.js').Plan} Plan */
+
+/**
+ * @typedef {object} Flags
+ * @property {Plan} plan
+ * @property {string[]} [contestants] keys; all if absent
+ * @property {string[]} also files of further contestants
+ * @property {boolean} check
+ * @property {boolean} save
+ * @property {boolean} help
+ * @property {string} [json]
+ * @property {string} [svg]
+ */
+
+const USAGE = `usage: npm run bench [-- flag…]
+
+Measures sessions against what one would use instead, on a PostgreSQL and a Redis of its own, and prints ratios first.
+Takes about half an hour; close other programs.
+
+  --quick                  under a minute, to see that everything works: its figures are noise
+  --only <names>           of ${MEASUREMENTS.join(', ')}
+  --contestants <names>    of the files in bench/contestants, for example sessions,pg-promise
+  --also <file>            one more contestant, a module like those; may be repeated
+  --in-flight <numbers>    calls in flight, for example 1,64
+  --rounds <number>        how often each contestant has its turn
+  --check                  exit with 1 if a ratio is under 0.7 of its goal
+  --save                   write bench/RESULTS.md, bench/results.json and bench/chart.svg; only a full run may
+  --json <file>            write everything measured
+  --svg <file>             draw the chart`
+
+/** @type {import('node:util').ParseArgsConfig['options']} */
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  contestants: { type: 'string' },
+  also: { type: 'string', multiple: true, default: [] },
+  'in-flight': { type: 'string' },
+  rounds: { type: 'string' },
+  check: { type: 'boolean', default: false },
+  save: { type: 'boolean', default: false },
+  json: { type: 'string' },
+  svg: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false }
+}
+
+/**
+ * @param {string[]} args
+ * @returns {Flags}
+ * @throws for a flag that does not exist or makes no sense
+ */
+function readFlags(args) {
+  const values = /** @type {Record<string, any>} */ (parseArgs({ args, options: OPTIONS }).values)
+  const flags = {
+    plan: toPlan(values),
+    contestants: values.contestants === undefined ? undefined : list(values.contestants),
+    also: values.also,
+    check: values.check,
+    save: values.save,
+    help: values.help,
+    json: values.json,
+    svg: values.svg
+  }
+  const isFull = flags.plan.isFull && flags.contestants === undefined && flags.also.length === 0
+  if (flags.save && !isFull) throw new Error('--save publishes figures, so it goes with no flag that changes what is run')
+  return flags
+}
+
+/**
+ * @param {Record<string, any>} values
+ * @returns {Plan}
+ */
+function toPlan({ quick, only, 'in-flight': inFlight, rounds }) {
+  const plan = { ...(quick ? QUICK : FULL) }
+  if (only !== undefined) plan.measurements = list(only)
+  if (inFlight !== undefined) plan.inFlight = list(inFlight).map(text => count(text, '--in-flight'))
+  if (rounds !== undefined) {
+    plan.rounds = count(rounds, '--rounds')
+    plan.apps = { ...plan.apps, rounds: plan.rounds }
+  }
+  const unknown = plan.measurements.find(name => !MEASUREMENTS.includes(name))
+  if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${MEASUREMENTS.join(', ')}`)
+  return { ...plan, isFull: [quick || undefined, only, inFlight, rounds].every(value => value === undefined) }
+}
+
+/** @param {string} text */
+function list(text) {
+  return text.split(',').map(name => name.trim())
+}
+
+/**
+ * @param {string} text
+ * @param {string} flag
+ */
+function count(text, flag) {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${flag}: "${text}" is not a number from 1 to 999999`)
+  return Number(text)
+}
+
+module.exports = { readFlags, USAGE }

@@ -1,0 +1,46 @@
+'use strict'
+
+// How much is measured: everything, or enough in a minute to see that it works.
+
+/**
+ * @typedef {object} Plan
+ * @property {boolean} isFull nothing is left out, so that its figures may be published
+ * @property {number} sessions in each contestant's table
+ * @property {string[]} measurements of MEASUREMENTS
+ * @property {number[]} inFlight
+ * @property {number} rounds
+ * @property {number} warmUpMs before the rounds, for each contestant
+ * @property {number} turnMs one contestant's share of a round
+ * @property {{ warmUpCalls: number, calls: number, inFlight: number }} memory
+ * @property {{ connections: number, rounds: number, warmUpSeconds: number, seconds: number }} apps
+ */
+
+const OPERATIONS = ['validate', 'extend', 'create', 'destroy', 'mix']
+const MEASUREMENTS = [...OPERATIONS, 'memory', 'apps']
+
+/** @type {Plan} */
+const FULL = {
+  isFull: true,
+  sessions: 100_000,
+  measurements: MEASUREMENTS,
+  inFlight: [1, 4, 16, 64, 256, 1024],
+  rounds: 5,
+  warmUpMs: 300,
+  turnMs: 500,
+  memory: { warmUpCalls: 50_000, calls: 200_000, inFlight: 64 },
+  apps: { connections: 64, rounds: 3, warmUpSeconds: 2, seconds: 5 }
+}
+
+/** @type {Plan} */
+const QUICK = {
+  ...FULL,
+  isFull: false,
+  inFlight: [1, 64],
+  rounds: 1,
+  warmUpMs: 40,
+  turnMs: 120,
+  memory: { warmUpCalls: 1000, calls: 3000, inFlight: 64 },
+  apps: { connections: 64, rounds: 1, warmUpSeconds: 0, seconds: 1 }
+}
+
+module.exports = { FULL, MEASUREMENTS, OPERATIONS, QUICK }
