@@ -57,8 +57,12 @@ const OPTIONS = {
  */
 function readFlags(args) {
   const values = /** @type {Record<string, any>} */ (parseArgs({ args, options: OPTIONS }).values)
-  const flags = {
-    plan: toPlan(values),
+  const plan = toPlan(values)
+  if (values.save && !plan.isFull) {
+    throw new Error('--save publishes figures, so it goes with no flag that changes what is run')
+  }
+  return {
+    plan,
     contestants: values.contestants === undefined ? undefined : list(values.contestants),
     also: values.also,
     check: values.check,
@@ -67,16 +71,13 @@ function readFlags(args) {
     json: values.json,
     svg: values.svg
   }
-  const isFull = flags.plan.isFull && flags.contestants === undefined && flags.also.length === 0
-  if (flags.save && !isFull) throw new Error('--save publishes figures, so it goes with no flag that changes what is run')
-  return flags
 }
 
 /**
  * @param {Record<string, any>} values
  * @returns {Plan}
  */
-function toPlan({ quick, only, 'in-flight': inFlight, rounds }) {
+function toPlan({ quick, only, contestants, also, 'in-flight': inFlight, rounds }) {
   const plan = { ...(quick ? QUICK : FULL) }
   if (only !== undefined) plan.measurements = list(only)
   if (inFlight !== undefined) plan.inFlight = list(inFlight).map(text => count(text, '--in-flight'))
@@ -86,7 +87,8 @@ function toPlan({ quick, only, 'in-flight': inFlight, rounds }) {
   }
   const unknown = plan.measurements.find(name => !MEASUREMENTS.includes(name))
   if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${MEASUREMENTS.join(', ')}`)
-  return { ...plan, isFull: [quick || undefined, only, inFlight, rounds].every(value => value === undefined) }
+  const isFull = !quick && also.length === 0 && [only, contestants, inFlight, rounds].every(flag => flag === undefined)
+  return { ...plan, isFull }
 }
 
 /** @param {string} text */

@@ -138,16 +138,9 @@ function judge(results) {
 function verdict({ text, atLeast, atMost }, measured) {
   const wanted = atLeast === undefined ? `≤ ${short(Number(atMost))}` : `≥ ${short(atLeast)}`
   if (measured === undefined) return { text, wanted }
-  const share = atLeast === undefined ? shareOfLimit(measured, Number(atMost)) : measured / atLeast
-  return { text, wanted, measured, share, isReached: share >= 1 }
-}
-
-/**
- * @param {number} measured may be zero or, for a growth, negative
- * @param {number} limit
- */
-function shareOfLimit(measured, limit) {
-  return measured <= limit ? Math.max(1, limit / Math.max(measured, limit / 1000)) : limit / measured
+  const isReached = atLeast === undefined ? measured <= Number(atMost) : measured >= atLeast
+  const share = atLeast === undefined ? Number(atMost) / measured : measured / atLeast
+  return { text, wanted, measured, share: isReached ? Math.max(1, share) : share, isReached }
 }
 
 /** @param {number} value */

@@ -108,8 +108,9 @@ pub(crate) fn write_output(ty: &Type, raw: &[u8], out: &mut String) -> Option<()
             out.push_str(Uuid::from_slice(raw).ok()?.hyphenated().encode_lower(&mut buffer));
         }
         // The first byte is the version of the format, always 1.
-        Type::JSONB => out.push_str(std::str::from_utf8(raw.get(1..)?).ok()?),
-        _ => out.push_str(std::str::from_utf8(raw).ok()?),
+        Type::JSONB => out.push_str(&String::from_utf8_lossy(raw.get(1..)?)),
+        // Lossy as in pg: a "char" can hold a byte that is no character.
+        _ => out.push_str(&String::from_utf8_lossy(raw)),
     }
     Some(())
 }

@@ -18,7 +18,8 @@ pub(crate) fn extend(table: &Table, session_length: Duration) -> Locking {
     Locking::new(table, &format!(" AND {}", is_live(table)), &work, false)
 }
 
-/// A length as SQL: no unit larger than milliseconds, so no calendar is asked how long a day is.
+/// A length as SQL. No unit larger than a second, so no calendar is asked how long a day is; and not as a literal,
+/// in which PostgreSQL 12 reads no number beyond 32 bits.
 pub(crate) fn interval(length: Duration) -> String {
-    format!("interval '{} milliseconds'", length.as_millis())
+    format!("make_interval(secs => {}.{:03})", length.as_secs(), length.subsec_millis())
 }

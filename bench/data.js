@@ -1,0 +1,197 @@
+'use strict'
+
+// The sessions that are there before anything is measured. One class for each way of keeping them; all hold the same
+// ids with the same values, and are brought back to that state after each turn.
+
+const { Client } = require('pg')
+const { FIELDS, LENGTH_MS, VALUES } = require('./contestants/index.js')
+const { openRedis } = require('./redis.js')
+
+/** @typedef {import('./contestants/index.js').Place} Place */
+/** @typedef {{ username: string, user_id: number }} Values */
+
+/**
+ * @typedef {object} Data
+ * @property {(ids: string[]) => Promise<unknown>} fill once, before the contestant opens
+ * @property {(ids: string[]) => Promise<unknown>} add some more, with VALUES
+ * @property {() => Promise<unknown>} tidy take away what was not filled in, and what the database keeps of old rows
+ * @property {() => Promise<unknown>} close
+ */
+
+const NOW = "now() at time zone 'UTC'"
+/** How many commands go to Redis at a time. */
+const REDIS_BATCH = 10_000
+
+class Table {
+  #connected
+  /** @protected */
+  client
+
+  /** @param {Place} place */
+  constructor({ postgresUrl }) {
+    this.client = new Client({ connectionString: postgresUrl })
+    this.#connected = this.client.connect()
+  }
+
+  /**
+   * @param {string} text
+   * @param {unknown[]} [values]
+   */
+  async query(text, values) {
+    await this.#connected
+    await this.client.query(text, values)
+  }
+
+  async close() {
+    await this.client.end()
+  }
+}
+
+/** The table that this package makes. */
+class RowTable extends Table {
+  #url
+
+  /** @param {Place} place */
+  constructor(place) {
+    super(place)
+    this.#url = place.postgresUrl
+  }
+
+  /** @param {string[]} ids */
+  async fill(ids) {
+    // Loaded here, since most who load this file do not need the addon.
+    const sessions = await require('pg-sess-rs').connect(this.#url, { fields: FIELDS })
+    await sessions.close()
+    await this.#insert(ids, "'user' || place", 'place')
+    await this.query('vacuum (analyze) sess')
+  }
+
+  /** @param {string[]} ids */
+  async add(ids) {
+    await this.#insert(ids, `'${VALUES.username}'`, String(VALUES.user_id))
+  }
+
+  async tidy() {
+    await this.query(`delete from sess where user_id = ${VALUES.user_id}`)
+    await this.query('vacuum sess')
+  }
+
+  /**
+   * @param {string[]} ids
+   * @param {string} username
+   * @param {string} userId
+   */
+  async #insert(ids, username, userId) {
+    const text = `
+      insert into sess (sess_id, sess_creation_date, sess_last_updated, sess_expiration, username, user_id)
+      select id, ${NOW}, ${NOW}, ${NOW} + interval '14 days', ${username}, ${userId}
+      from unnest($1::uuid[]) with ordinality as given (id, place)`
+    await this.query(text, [ids])
+  }
+}
+
+/** The table of connect-pg-simple, as its table.sql makes it. */
+class StoreTable extends Table {
+  #toSession
+
+  /**
+   * @param {Place} place
+   * @param {(values: Values) => object} toSession
+   */
+  constructor(place, toSession) {
+    super(place)
+    this.#toSession = toSession
+  }
+
+  /** @param {string[]} ids */
+  async fill(ids) {
+    await this.query(`
+      create table session (sid varchar not null primary key, sess json not null, expire timestamp(6) not null);
+      create index on session (expire)`)
+    await this.#insert(ids, "'user' || place", 'place')
+    await this.query('vacuum (analyze) session')
+  }
+
+  /** @param {string[]} ids */
+  async add(ids) {
+    await this.#insert(ids, `'${VALUES.username}'`, String(VALUES.user_id))
+  }
+
+  async tidy() {
+    await this.query(`delete from session where sess->>'user_id' = '${VALUES.user_id}'`)
+    await this.query('vacuum session')
+  }
+
+  /**
+   * @param {string[]} ids
+   * @param {string} username
+   * @param {string} userId
+   */
+  async #insert(ids, username, userId) {
+    const text = `
+      insert into session
+      select id, ($2::jsonb || jsonb_build_object('username', ${username}, 'user_id', ${userId}))::json, $3
+      from unnest($1::text[]) with ordinality as given (id, place)`
+    await this.query(text, [ids, JSON.stringify(this.#toSession(VALUES)), new Date(Date.now() + LENGTH_MS)])
+  }
+}
+
+/** One key for each session, in a database of Redis that nobody else uses. */
+class RedisKeys {
+  #client
+  #prefix
+  #toText
+  /** @type {string[]} */
+  #ids = []
+
+  /**
+   * @param {string} url
+   * @param {string} prefix of the keys
+   * @param {(values: Values) => string} toText
+   */
+  constructor(url, prefix, toText) {
+    this.#client = openRedis(url)
+    this.#prefix = prefix
+    this.#toText = toText
+  }
+
+  /** @param {string[]} ids */
+  async fill(ids) {
+    this.#ids = ids
+    await this.#set(ids, at => ({ username: `user${at + 1}`, user_id: at + 1 }))
+  }
+
+  /** @param {string[]} ids */
+  async add(ids) {
+    await this.#set(ids, () => VALUES)
+  }
+
+  async tidy() {
+    const client = await this.#client
+    // Nothing is slower for some more keys, and to fill anew takes long.
+    if ((await client.dbSize()) <= 2 * this.#ids.length) return
+    await client.flushDb()
+    await this.fill(this.#ids)
+  }
+
+  async close() {
+    await (await this.#client).close()
+  }
+
+  /**
+   * @param {string[]} ids
+   * @param {(at: number) => Values} valuesAt
+   */
+  async #set(ids, valuesAt) {
+    const client = await this.#client
+    const expiration = { type: /** @type {const} */ ('EX'), value: LENGTH_MS / 1000 }
+    for (let begin = 0; begin < ids.length; begin += REDIS_BATCH) {
+      const batch = ids.slice(begin, begin + REDIS_BATCH)
+      const set = (/** @type {string} */ id, /** @type {number} */ at) =>
+        client.set(this.#prefix + id, this.#toText(valuesAt(begin + at)), { expiration })
+      await Promise.all(batch.map(set))
+    }
+  }
+}
+
+module.exports = { RedisKeys, RowTable, StoreTable }
