@@ -415,6 +415,15 @@ declare namespace pgSess {
     batch?: boolean | undefined
 
     /**
+     * Functions that a datatype may call in DEFAULT, CHECK or GENERATED besides the well-known ones (`now`,
+     * `gen_random_uuid`, `nextval`, `lower`, …), written as they are called there: `'next_number'` or
+     * `'app.next_number'`. They run on the server with your rights at every `create`, so name only what you trust.
+     *
+     * @default none
+     */
+    allowedFunctions?: readonly string[] | undefined
+
+    /**
      * Told of errors that no call of yours can reject with, such as a column whose
      * length differs from the datatype given. They never end the program.
      *

@@ -71,4 +71,4 @@ class Child {
   }
 }
 
-module.exports = { Child }
+exports.Child = Child

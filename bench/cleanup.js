@@ -49,4 +49,4 @@ class Cleanup {
   }
 }
 
-module.exports = { Cleanup }
+exports.Cleanup = Cleanup

@@ -194,4 +194,6 @@ class RedisKeys {
   }
 }
 
-module.exports = { RedisKeys, RowTable, StoreTable }
+exports.RedisKeys = RedisKeys
+exports.RowTable = RowTable
+exports.StoreTable = StoreTable

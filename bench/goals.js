@@ -2,10 +2,7 @@
 
 // What has to be reached, as ratios within one run: server and programs on the same two cores, over loopback TCP.
 
-/**
- * @typedef {import('./results.js').Results} Results
- * @typedef {import('./results.js').Measured} Measured
- */
+/** @typedef {import('./results.js').Results} Results */
 
 /**
  * @typedef {object} Goal

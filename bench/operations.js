@@ -73,4 +73,4 @@ class Operations {
   }
 }
 
-module.exports = { Operations }
+exports.Operations = Operations

@@ -48,12 +48,8 @@ class Servers {
 
   /** @returns {Record<string, string>} */
   get versions() {
-    const redis = this.#redis ? { Redis: `${this.#redis.version} (nothing written to disk)` } : {}
-    return { PostgreSQL: `${this.#postgres.version} (fsync on)`, ...redis }
-  }
-
-  get settings() {
-    return POSTGRES_SETTINGS
+    const postgres = { PostgreSQL: `${this.#postgres.version} (fsync on)` }
+    return this.#redis ? { ...postgres, Redis: `${this.#redis.version} (nothing written to disk)` } : postgres
   }
 
   /** @param {Contestant} contestant */
@@ -93,4 +89,4 @@ async function startRedis(cleanup) {
   return owner.ask('start')
 }
 
-module.exports = { Servers }
+exports.Servers = Servers

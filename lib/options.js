@@ -27,6 +27,7 @@ const OPTIONS = {
   queryTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   prepare: typed('boolean', 'true or false'),
   batch: typed('boolean', 'true or false'),
+  allowedFunctions: texts('a list of names of SQL functions'),
   onError: typed('function', 'a function that takes an Error')
 }
 
@@ -38,6 +39,17 @@ const OPTIONS = {
 function typed(type, expected) {
   return (name, value) => {
     if (typeof value !== type) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
+  }
+}
+
+/**
+ * @param {string} expected
+ * @returns {Check}
+ */
+function texts(expected) {
+  return (name, value) => {
+    if (!Array.isArray(value)) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
+    for (const [at, text] of value.entries()) typed('string', 'the name of an SQL function')(`${name}[${at}]`, text)
   }
 }
 

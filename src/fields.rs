@@ -48,11 +48,16 @@ pub(crate) struct Field {
     pub(crate) definition: String,
 }
 
-/// Checks the fields; the order stays. With `fold`, plain names are folded to lower case.
-pub(crate) fn check_fields(specs: &[FieldSpec], fold: bool) -> Result<Vec<Field>, Error> {
+/// Checks the fields; the order stays. With `fold`, plain names are folded to lower case. `allowed`: functions that
+/// may be called in expressions besides the well-known ones.
+pub(crate) fn check_fields(
+    specs: &[FieldSpec],
+    fold: bool,
+    allowed: &[String],
+) -> Result<Vec<Field>, Error> {
     let mut fields: Vec<Field> = Vec::with_capacity(specs.len());
     for spec in specs {
-        let field = check_field(spec, fold)?;
+        let field = check_field(spec, fold, allowed)?;
         if fields.iter().any(|other| other.column == field.column) {
             return Err(Error::argument(format!(
                 "field {:?} is named twice (names are compared as {:?})",
@@ -64,7 +69,7 @@ pub(crate) fn check_fields(specs: &[FieldSpec], fold: bool) -> Result<Vec<Field>
     Ok(fields)
 }
 
-fn check_field(spec: &FieldSpec, fold: bool) -> Result<Field, Error> {
+fn check_field(spec: &FieldSpec, fold: bool, allowed: &[String]) -> Result<Field, Error> {
     let column = if fold { fold_name(&spec.name) } else { spec.name.clone() };
     check_name("field name", &column)?;
     if SYSTEM_COLUMNS.contains(&column.as_str()) {
@@ -86,7 +91,7 @@ fn check_field(spec: &FieldSpec, fold: bool) -> Result<Field, Error> {
         ))
     };
     let parsed = parse_datatype(&spec.datatype).map_err(|why| refused(&why))?;
-    check_options(&parsed).map_err(|why| refused(&why))?;
+    check_options(&parsed, allowed).map_err(|why| refused(&why))?;
     Ok(describe(spec, column, &parsed))
 }
 
@@ -202,15 +207,15 @@ fn parse_probe(datatype: &str) -> Result<(ColumnDef, CreateTable), String> {
 }
 
 /// Only what makes sense for a column of this table, and only expressions that do nothing but compute.
-fn check_options(column: &ColumnDef) -> Result<(), String> {
+fn check_options(column: &ColumnDef, allowed: &[String]) -> Result<(), String> {
     check_type(&column.data_type)?;
     for option in &column.options {
-        check_option(&option.option)?;
+        check_option(&option.option, allowed)?;
     }
     Ok(())
 }
 
-fn check_option(option: &ColumnOption) -> Result<(), String> {
+fn check_option(option: &ColumnOption, allowed: &[String]) -> Result<(), String> {
     match option {
         ColumnOption::Null
         | ColumnOption::NotNull
@@ -220,9 +225,11 @@ fn check_option(option: &ColumnOption) -> Result<(), String> {
         ColumnOption::PrimaryKey(_) => {
             Err("PRIMARY KEY is not possible, the table's is sess_id; use UNIQUE".to_owned())
         }
-        ColumnOption::Default(expr) => expression::check(expr),
-        ColumnOption::Check(check) => expression::check(&check.expr),
-        ColumnOption::Generated { generation_expr: Some(expr), .. } => expression::check(expr),
+        ColumnOption::Default(expr) => expression::check(expr, allowed),
+        ColumnOption::Check(check) => expression::check(&check.expr, allowed),
+        ColumnOption::Generated { generation_expr: Some(expr), .. } => {
+            expression::check(expr, allowed)
+        }
         ColumnOption::Generated { generation_expr: None, .. } => Ok(()),
         other => Err(format!("{other} is not allowed here")),
     }
@@ -254,7 +261,7 @@ mod tests {
 
     fn definition(datatype: &str) -> Result<String, Error> {
         let spec = FieldSpec { name: "f".to_owned(), datatype: datatype.to_owned() };
-        check_fields(&[spec], false).map(|mut fields| fields.remove(0).definition)
+        check_fields(&[spec], false, &[]).map(|mut fields| fields.remove(0).definition)
     }
 
     #[test]
@@ -380,7 +387,7 @@ mod tests {
 
         #[test]
         fn any_text_is_taken_or_refused_without_a_panic(datatype in ".{0,60}", name in ".{0,70}") {
-            let _ = check_fields(&[FieldSpec { name, datatype }], true);
+            let _ = check_fields(&[FieldSpec { name, datatype }], true, &[]);
         }
 
         #[test]
@@ -392,10 +399,21 @@ mod tests {
     }
 
     #[test]
+    fn a_function_that_the_user_vouches_for_may_be_called() {
+        let spec =
+            |datatype: &str| [FieldSpec { name: "f".to_owned(), datatype: datatype.to_owned() }];
+        let allowed = ["app.next_number".to_owned()];
+
+        assert!(check_fields(&spec("INT DEFAULT app.next_number()"), false, &allowed).is_ok());
+        assert!(check_fields(&spec("INT DEFAULT next_number()"), false, &allowed).is_err());
+        assert!(check_fields(&spec("INT DEFAULT app.next_number()"), false, &[]).is_err());
+    }
+
+    #[test]
     fn names_that_cannot_be_columns_are_refused() {
         for name in ["", "a\0b", "ctid", "sess_id", &"x".repeat(64)] {
             let spec = FieldSpec { name: name.to_owned(), datatype: "INT".to_owned() };
-            assert!(check_fields(&[spec], false).is_err(), "{name:?}");
+            assert!(check_fields(&[spec], false, &[]).is_err(), "{name:?}");
         }
     }
 
@@ -406,7 +424,7 @@ mod tests {
         assert_eq!(fold_name("Ünder"), "Ünder");
         let twice = ["userId", "userid"]
             .map(|name| FieldSpec { name: name.to_owned(), datatype: "INT".to_owned() });
-        assert!(check_fields(&twice, true).is_err());
-        assert!(check_fields(&twice, false).is_ok());
+        assert!(check_fields(&twice, true, &[]).is_err());
+        assert!(check_fields(&twice, false, &[]).is_ok());
     }
 }

@@ -23,6 +23,8 @@ pub struct Options {
     pub prepare: bool,
     /// Whether calls that wait together travel together.
     pub batch: bool,
+    /// Functions that DEFAULT, CHECK and GENERATED may call besides the well-known ones: `f` or `schema.f`.
+    pub allowed_functions: Vec<String>,
     /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
     pub fold_names: bool,
 }
@@ -39,6 +41,7 @@ impl Default for Options {
             query_timeout: Duration::from_millis(10_000),
             prepare: true,
             batch: true,
+            allowed_functions: Vec::new(),
             fold_names: false,
         }
     }

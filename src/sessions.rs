@@ -118,7 +118,8 @@ impl Sessions {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let fields = check_fields(&self.fields, self.options.fold_names)?;
+        let fields =
+            check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)?;
         let deadline = Instant::now() + self.options.call_timeout();
         let connection = self.road.pool.get(deadline).await?;
         let table = table::set_up(&connection, &fields, &self.options, deadline).await?;

@@ -112,6 +112,7 @@ pub struct SessionsOptions {
     pub query_timeout: Option<f64>,
     pub prepare: Option<bool>,
     pub batch: Option<bool>,
+    pub allowed_functions: Option<Vec<String>>,
     pub fold_names: Option<bool>,
 }
 
@@ -421,6 +422,7 @@ impl From<SessionsOptions> for Options {
             query_timeout: length(given.query_timeout, default.query_timeout),
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
+            allowed_functions: given.allowed_functions.unwrap_or(default.allowed_functions),
             fold_names: given.fold_names.unwrap_or(default.fold_names),
         }
     }

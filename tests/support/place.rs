@@ -214,8 +214,11 @@ impl Drop for Place {
             }
             drop(sql);
             if let Some(database) = database {
-                let drop_database = format!("DROP DATABASE {database} WITH (FORCE)");
-                let _ = server.connect(None).await.batch_execute(&drop_database).await;
+                let sql = server.connect(None).await;
+                let end =
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+                let _ = sql.query_typed(end, &[(&database, Type::TEXT)]).await;
+                let _ = sql.batch_execute(&format!("DROP DATABASE {database}")).await;
             }
         };
         let thread = std::thread::spawn(move || {

@@ -1,0 +1,59 @@
+'use strict'
+
+// One Express app in a process of its own: it reads the cookies and lets through who has a session.
+
+const { once } = require('node:events')
+const { createServer } = require('node:http')
+const cookieParser = require('cookie-parser')
+const express = require('express')
+const { obey } = require('./orders.js')
+
+/** @typedef {import('./contestants/index.js').Calls} Calls */
+/** @typedef {import('./contestants/index.js').Place} Place */
+
+const HOST = '127.0.0.1'
+
+/** @type {Calls | undefined} */
+let calls
+/** @type {import('node:http').Server} */
+let server
+
+/** @param {{ file?: string, place?: Place }} details no file: cookies only */
+async function start({ file, place }) {
+  if (file !== undefined) calls = await require(file).open(place)
+  const app = express()
+  app.use(cookieParser())
+  if (calls !== undefined) app.use(guard(calls))
+  app.get('/', (_req, res) => res.send('hello'))
+  server = createServer(app).listen(0, HOST)
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  return { url: `http://${HOST}:${port}/` }
+}
+
+/**
+ * @param {Calls} calls
+ * @returns {import('express').Handler}
+ */
+function guard({ validate }) {
+  return async (req, res, next) => {
+    const session = await validate(String(req.cookies.sess_id))
+    if (session === null) return res.status(401).send('no session')
+    Object.assign(res.locals, { session })
+    next()
+  }
+}
+
+/** @returns {number} ms that all threads of this process have run */
+function cpu() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+async function close() {
+  server.closeAllConnections()
+  server.close()
+  await calls?.close()
+}
+
+obey({ start, cpu, close })

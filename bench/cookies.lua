@@ -1,0 +1,15 @@
+-- For wrk: each request with another session's cookie. The argument is a file of ids, one a line.
+
+local requests = {}
+local turn = 0
+
+function init(args)
+  for id in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format("GET", nil, { ["Host"] = wrk.host, ["Cookie"] = "sess_id=" .. id })
+  end
+end
+
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end

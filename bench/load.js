@@ -1,0 +1,117 @@
+'use strict'
+
+// Sends requests as fast as they are answered, each with another session's cookie: with wrk if it is there, since it
+// leaves the app its core, else with autocannon.
+
+const { spawn, spawnSync } = require('node:child_process')
+const { once } = require('node:events')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const autocannon = require('autocannon')
+
+/** @typedef {import('./cleanup.js').Cleanup} Cleanup */
+
+/**
+ * @typedef {object} Loaded
+ * @property {number} requests
+ * @property {number} rate requests a second
+ * @property {number} p50 latency in ms
+ * @property {number} p99
+ */
+
+/**
+ * @typedef {object} Load
+ * @property {string} name
+ * @property {(url: string, connections: number, seconds: number) => Promise<Loaded>} run rejects if an answer was none
+ */
+
+const MS = /** @type {Record<string, number>} */ ({ us: 0.001, ms: 1, s: 1000, m: 60_000 })
+
+/**
+ * @param {string[]} ids of the sessions
+ * @param {Cleanup} cleanup
+ * @returns {Load}
+ */
+function findLoad(ids, cleanup) {
+  const { error, stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
+  if (!error) return wrkLoad(ids, cleanup, stdout.split(' ')[1])
+  const { version } = require('autocannon/package.json')
+  return { name: `autocannon ${version} (wrk is not installed)`, run: (...details) => runAutocannon(ids, ...details) }
+}
+
+/**
+ * @param {string[]} ids
+ * @param {Cleanup} cleanup
+ * @param {string} version
+ * @returns {Load}
+ */
+function wrkLoad(ids, cleanup, version) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-bench-'))
+  cleanup.add(() => fs.rmSync(folder, { recursive: true, force: true }))
+  const file = path.join(folder, 'ids')
+  fs.writeFileSync(file, ids.join('\n'))
+  return { name: `wrk ${version}`, run: (...details) => runWrk(file, ...details) }
+}
+
+/**
+ * @param {string} idsFile
+ * @param {string} url
+ * @param {number} connections
+ * @param {number} seconds
+ * @returns {Promise<Loaded>}
+ */
+async function runWrk(idsFile, url, connections, seconds) {
+  const script = path.join(__dirname, 'cookies.lua')
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', idsFile]
+  const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  wrk.stdout.on('data', chunk => {
+    output += chunk
+  })
+  await once(wrk, 'close')
+  return readWrk(output)
+}
+
+/**
+ * @param {string} output
+ * @returns {Loaded}
+ */
+function readWrk(output) {
+  const requests = /(\d+) requests in/.exec(output)
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(output)
+  if (!requests || !rate || /Non-2xx|Socket errors/.test(output)) throw new Error(`wrk was not answered:\n${output}`)
+  return {
+    requests: Number(requests[1]),
+    rate: Number(rate[1]),
+    p50: latency(output, '50%'),
+    p99: latency(output, '99%')
+  }
+}
+
+/**
+ * @param {string} output
+ * @param {string} share
+ */
+function latency(output, share) {
+  const found = new RegExp(`${share}\\s+([\\d.]+)(us|ms|s|m)\\b`).exec(output)
+  return found ? Number(found[1]) * MS[found[2]] : Number.NaN
+}
+
+/**
+ * @param {string[]} ids
+ * @param {string} url
+ * @param {number} connections
+ * @param {number} seconds
+ * @returns {Promise<Loaded>}
+ */
+async function runAutocannon(ids, url, connections, seconds) {
+  const requests = ids.map(id => ({ headers: { cookie: `sess_id=${id}` } }))
+  const result = await autocannon({ url, connections, duration: seconds, requests })
+  const failed = result.errors + result.timeouts + result.non2xx
+  if (failed > 0) throw new Error(`autocannon: ${failed} requests were not answered`)
+  const { latency: latencies, requests: answered } = result
+  return { requests: answered.total, rate: answered.average, p50: latencies.p50, p99: latencies.p99 }
+}
+
+module.exports = { findLoad }
