@@ -57,6 +57,7 @@ function camelCase(name) {
 
 /** @param {string} value */
 function inJs(value) {
+  if (value === 'Vec::new()') return 'none'
   return value.replace(/Duration::from_millis\((.*)\)/, '$1').replace(/"(.*)"\.to_owned\(\)/, "'$1'")
 }
 

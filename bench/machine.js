@@ -59,11 +59,12 @@ function commit() {
   return status === 0 ? `(${stdout.trim()})` : ''
 }
 
-/** A release build has no symbols; where the debugger's information is not in the file itself, we cannot tell. */
+/** Whether the addon has the section for debuggers; where that is a file of its own, as on macOS, we cannot tell. */
 function isDebugBuild() {
   const folder = path.join(ROOT, 'native')
   const addons = fs.readdirSync(folder).filter(name => name.endsWith('.node'))
-  return addons.some(name => fs.readFileSync(path.join(folder, name)).includes('.debug_info'))
+  // With its zeros it is the section's name; without them it also stands in the code that prints a panic.
+  return addons.some(name => fs.readFileSync(path.join(folder, name)).includes('\0.debug_info\0'))
 }
 
 module.exports = { describeMachine }

@@ -45,7 +45,7 @@ async function bench(flags) {
  * @param {Flags} flags
  * @param {Cleanup} cleanup
  */
-async function measureAll({ plan, contestants: keys, also }, cleanup) {
+async function measureAll({ plan, contestants: keys, also, save }, cleanup) {
   const asked = findContestants(keys, also)
   const servers = await Servers.start(cleanup, asked)
   const present = asked.filter(contestant => servers.has(contestant))
@@ -58,6 +58,7 @@ async function measureAll({ plan, contestants: keys, also }, cleanup) {
   const results = new Results(plan, machine, present)
   results.leftOut = missing(asked, present)
   warn(results)
+  if (save && machine.isDebug) throw new Error('--save: not with a debug build')
   const contenders = await startAll(present, servers, ids, cleanup)
   await fillIn(results, contenders, load, cleanup)
   return results
@@ -85,11 +86,9 @@ function warn({ machine, leftOut }) {
  * @param {string[]} ids
  * @param {Cleanup} cleanup
  */
-async function startAll(contestants, servers, ids, cleanup) {
-  const contenders = []
+function startAll(contestants, servers, ids, cleanup) {
   progress(`starting ${contestants.length} contestants with ${ids.length} sessions each`)
-  for (const contestant of contestants) contenders.push(await Contender.start(contestant, servers, ids, cleanup))
-  return contenders
+  return Promise.all(contestants.map(contestant => Contender.start(contestant, servers, ids, cleanup)))
 }
 
 /**
