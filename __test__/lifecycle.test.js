@@ -163,13 +163,19 @@ describe('close', () => {
     assert.equal((await pgSess.validateSession(pgp, db, sess_id)).user_id, 1)
   })
 
-  test('is not needed after a connect that failed: no connection is left', async t => {
-    const { url, backends } = await named(t)
+  for (const [name, fields] of [
+    ['on a table that does not fit', { user_id: 'TEXT' }],
+    ['on a type that does not exist', { ...FIELDS, mood: 'NO_SUCH_TYPE' }]
+  ]) {
+    test(`is not needed after a connect that failed ${name}: no connection is left`, async t => {
+      const { url, backends, place } = await named(t)
+      await place.sessions({ fields: FIELDS })
 
-    await assert.rejects(pgSess.connect(url, { fields: { user_id: 'NO_SUCH_TYPE' } }))
+      await assert.rejects(pgSess.connect(url, { fields }))
 
-    assert.deepEqual(await eventually(backends, isEmpty), [])
-  })
+      assert.deepEqual(await eventually(backends, isEmpty), [])
+    })
+  }
 
   test('leaves stats to be read', async t => {
     const { sessions } = await startNamed(t)

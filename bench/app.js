@@ -33,13 +33,13 @@ async function start({ file, place }) {
 
 /**
  * @param {Calls} calls
- * @returns {import('express').Handler}
+ * @returns {(req: any, res: any, next: () => void) => Promise<void>}
  */
 function guard({ validate }) {
   return async (req, res, next) => {
-    const session = await validate(String(req.cookies.sess_id))
+    const session = await validate(req.cookies.sess_id)
     if (session === null) return res.status(401).send('no session')
-    Object.assign(res.locals, { session })
+    res.locals.session = session
     next()
   }
 }

@@ -19,7 +19,7 @@ class Child {
   constructor(file, name) {
     this.#name = name
     this.#process = fork(path.join(__dirname, file), [], {
-      // Garbage of one measuring shall not be collected in the next.
+      // For measuring memory, see worker.js.
       execArgv: ['--expose-gc'],
       env: { ...process.env, NODE_ENV: 'production' },
       serialization: 'advanced',

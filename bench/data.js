@@ -3,9 +3,8 @@
 // The sessions that are there before anything is measured. One class for each way of keeping them; all hold the same
 // ids with the same values, and are brought back to that state after each turn.
 
-const { Client } = require('pg')
+const { openPostgres, openRedis } = require('./clients.js')
 const { FIELDS, LENGTH_MS, VALUES } = require('./contestants/index.js')
-const { openRedis } = require('./redis.js')
 
 /** @typedef {import('./contestants/index.js').Place} Place */
 /** @typedef {{ username: string, user_id: number }} Values */
@@ -25,14 +24,13 @@ const REDIS_BATCH = 1000
 const SET_ALL = `for at = 2, #ARGV, 2 do redis.call('SET', ARGV[at], ARGV[at + 1], 'EX', ARGV[1]) end`
 
 class Table {
-  #connected
-  /** @protected */
-  client
+  #url
+  /** @type {ReturnType<typeof openPostgres> | undefined} */
+  #client
 
   /** @param {Place} place */
   constructor({ postgresUrl }) {
-    this.client = new Client({ connectionString: postgresUrl })
-    this.#connected = this.client.connect()
+    this.#url = postgresUrl
   }
 
   /**
@@ -40,12 +38,12 @@ class Table {
    * @param {unknown[]} [values]
    */
   async query(text, values) {
-    await this.#connected
-    await this.client.query(text, values)
+    this.#client ??= openPostgres(this.#url)
+    await (await this.#client).query(text, values)
   }
 
   async close() {
-    await this.client.end()
+    await (await this.#client)?.end()
   }
 }
 
@@ -140,7 +138,9 @@ class StoreTable extends Table {
 
 /** One key for each session, in a database of Redis that nobody else uses. */
 class RedisKeys {
-  #client
+  #url
+  /** @type {ReturnType<typeof openRedis> | undefined} */
+  #opened
   #prefix
   #toText
   /** @type {string[]} */
@@ -152,7 +152,7 @@ class RedisKeys {
    * @param {(values: Values) => string} toText
    */
   constructor(url, prefix, toText) {
-    this.#client = openRedis(url)
+    this.#url = url
     this.#prefix = prefix
     this.#toText = toText
   }
@@ -169,15 +169,20 @@ class RedisKeys {
   }
 
   async tidy() {
-    const client = await this.#client
+    const client = await this.#client()
     // Nothing is slower for some more keys, and to fill anew takes long.
     if ((await client.dbSize()) <= 2 * this.#ids.length) return
     await client.flushDb()
     await this.fill(this.#ids)
   }
 
+  #client() {
+    this.#opened ??= openRedis(this.#url)
+    return this.#opened
+  }
+
   async close() {
-    await (await this.#client).close()
+    await (await this.#opened)?.close()
   }
 
   /**
@@ -185,7 +190,7 @@ class RedisKeys {
    * @param {(at: number) => Values} valuesAt
    */
   async #set(ids, valuesAt) {
-    const client = await this.#client
+    const client = await this.#client()
     for (let begin = 0; begin < ids.length; begin += REDIS_BATCH) {
       const batch = ids.slice(begin, begin + REDIS_BATCH)
       const pairs = batch.flatMap((id, at) => [this.#prefix + id, this.#toText(valuesAt(begin + at))])

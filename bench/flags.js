@@ -3,6 +3,7 @@
 // What the command line asks for.
 
 const { parseArgs } = require('node:util')
+const { KEYS } = require('./contestants/index.js')
 const { FULL, MEASUREMENTS, QUICK } = require('./plan.js')
 
 /** @typedef {import('./plan.js').Plan} Plan */
@@ -22,11 +23,11 @@ const { FULL, MEASUREMENTS, QUICK } = require('./plan.js')
 const USAGE = `usage: npm run bench [-- flag…]
 
 Measures sessions against what one would use instead, on a PostgreSQL and a Redis of its own, and prints ratios first.
-Takes about half an hour; close other programs.
+Takes some 20 minutes on two cores; close other programs.
 
   --quick                  under a minute, to see that everything works: its figures are noise
   --only <names>           of ${MEASUREMENTS.join(', ')}
-  --contestants <names>    of the files in bench/contestants, for example sessions,pg-promise
+  --contestants <names>    of ${KEYS.join(', ')}
   --also <file>            one more contestant, a module like those; may be repeated
   --in-flight <numbers>    calls in flight, for example 1,64
   --rounds <number>        how often each contestant has its turn
@@ -63,7 +64,7 @@ function readFlags(args) {
   }
   return {
     plan,
-    contestants: values.contestants === undefined ? undefined : list(values.contestants),
+    contestants: values.contestants === undefined ? undefined : names(values.contestants, '--contestants', KEYS),
     also: values.also,
     check: values.check,
     save: values.save,
@@ -79,21 +80,31 @@ function readFlags(args) {
  */
 function toPlan({ quick, only, contestants, also, 'in-flight': inFlight, rounds }) {
   const plan = { ...(quick ? QUICK : FULL) }
-  if (only !== undefined) plan.measurements = list(only)
+  if (only !== undefined) plan.measurements = names(only, '--only', MEASUREMENTS)
   if (inFlight !== undefined) plan.inFlight = list(inFlight).map(text => count(text, '--in-flight'))
   if (rounds !== undefined) {
     plan.rounds = count(rounds, '--rounds')
     plan.apps = { ...plan.apps, rounds: plan.rounds }
   }
-  const unknown = plan.measurements.find(name => !MEASUREMENTS.includes(name))
-  if (unknown !== undefined) throw new Error(`--only: "${unknown}" is none of ${MEASUREMENTS.join(', ')}`)
   const isFull = !quick && also.length === 0 && [only, contestants, inFlight, rounds].every(flag => flag === undefined)
   return { ...plan, isFull }
 }
 
 /** @param {string} text */
 function list(text) {
-  return text.split(',').map(name => name.trim())
+  return text.split(',').map(part => part.trim())
+}
+
+/**
+ * @param {string} text
+ * @param {string} flag
+ * @param {string[]} known
+ */
+function names(text, flag, known) {
+  const all = list(text)
+  const unknown = all.find(name => !known.includes(name))
+  if (unknown !== undefined) throw new Error(`${flag}: "${unknown}" is none of ${known.join(', ')}`)
+  return all
 }
 
 /**

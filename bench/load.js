@@ -26,6 +26,8 @@ const autocannon = require('autocannon')
  * @property {(url: string, connections: number, seconds: number) => Promise<Loaded>} run rejects if an answer was none
  */
 
+/** Each of autocannon's connections makes all requests of its own before it sends the first. */
+const AUTOCANNON_IDS = 100
 const MS = /** @type {Record<string, number>} */ ({ us: 0.001, ms: 1, s: 1000, m: 60_000 })
 
 /**
@@ -35,42 +37,51 @@ const MS = /** @type {Record<string, number>} */ ({ us: 0.001, ms: 1, s: 1000, m
  */
 function findLoad(ids, cleanup) {
   const { error, stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
-  if (!error) return wrkLoad(ids, cleanup, stdout.split(' ')[1])
+  if (!error) return new Wrk(stdout.split(' ')[1], ids, cleanup)
   const { version } = require('autocannon/package.json')
   return { name: `autocannon ${version} (wrk is not installed)`, run: (...details) => runAutocannon(ids, ...details) }
 }
 
-/**
- * @param {string[]} ids
- * @param {Cleanup} cleanup
- * @param {string} version
- * @returns {Load}
- */
-function wrkLoad(ids, cleanup, version) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-bench-'))
-  cleanup.add(() => fs.rmSync(folder, { recursive: true, force: true }))
-  const file = path.join(folder, 'ids')
-  fs.writeFileSync(file, ids.join('\n'))
-  return { name: `wrk ${version}`, run: (...details) => runWrk(file, ...details) }
-}
+class Wrk {
+  #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-bench-'))
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process
 
-/**
- * @param {string} idsFile
- * @param {string} url
- * @param {number} connections
- * @param {number} seconds
- * @returns {Promise<Loaded>}
- */
-async function runWrk(idsFile, url, connections, seconds) {
-  const script = path.join(__dirname, 'cookies.lua')
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', idsFile]
-  const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  wrk.stdout.on('data', chunk => {
-    output += chunk
-  })
-  await once(wrk, 'close')
-  return readWrk(output)
+  /**
+   * @param {string} version
+   * @param {string[]} ids
+   * @param {Cleanup} cleanup
+   */
+  constructor(version, ids, cleanup) {
+    this.name = `wrk ${version}`
+    this.idsFile = path.join(this.#folder, 'ids')
+    cleanup.add(() => this.#end())
+    fs.writeFileSync(this.idsFile, ids.join('\n'))
+  }
+
+  /**
+   * @param {string} url
+   * @param {number} connections
+   * @param {number} seconds
+   * @returns {Promise<Loaded>}
+   */
+  async run(url, connections, seconds) {
+    const script = path.join(__dirname, 'cookies.lua')
+    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', this.idsFile]
+    const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#process = wrk
+    let output = ''
+    wrk.stdout.on('data', chunk => {
+      output += chunk
+    })
+    await once(wrk, 'close')
+    return readWrk(output)
+  }
+
+  #end() {
+    this.#process?.kill('SIGKILL')
+    fs.rmSync(this.#folder, { recursive: true, force: true })
+  }
 }
 
 /**
@@ -106,7 +117,7 @@ function latency(output, share) {
  * @returns {Promise<Loaded>}
  */
 async function runAutocannon(ids, url, connections, seconds) {
-  const requests = ids.map(id => ({ headers: { cookie: `sess_id=${id}` } }))
+  const requests = ids.slice(0, AUTOCANNON_IDS).map(id => ({ headers: { cookie: `sess_id=${id}` } }))
   const result = await autocannon({ url, connections, duration: seconds, requests })
   const failed = result.errors + result.timeouts + result.non2xx
   if (failed > 0) throw new Error(`autocannon: ${failed} requests were not answered`)

@@ -26,7 +26,6 @@ const SAMPLE_ALL_UP_TO = 4
  * @returns {Promise<Turn>}
  */
 async function measure(call, inFlight, ms) {
-  globalThis.gc?.()
   const lanes = new Lanes(call, inFlight > SAMPLE_ALL_UP_TO ? CALLS_A_SAMPLE : 1)
   const loop = performance.eventLoopUtilization()
   const cpu = process.cpuUsage()

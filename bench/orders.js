@@ -13,7 +13,7 @@ function obey(orders, cleanUp = () => {}) {
     try {
       tell({ answer: await orders[order](details) })
     } catch (error) {
-      tell({ error: error instanceof Error ? error.message || error.name : String(error) })
+      tell({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     }
   })
   process.once('disconnect', () => {

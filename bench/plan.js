@@ -37,9 +37,9 @@ const QUICK = {
   isFull: false,
   inFlight: [1, 64],
   rounds: 1,
-  warmUpMs: 40,
-  turnMs: 120,
-  memory: { warmUpCalls: 1000, calls: 3000, inFlight: 64 },
+  warmUpMs: 30,
+  turnMs: 100,
+  memory: { warmUpCalls: 500, calls: 2000, inFlight: 64 },
   apps: { connections: 64, rounds: 1, warmUpSeconds: 0, seconds: 1 }
 }
 

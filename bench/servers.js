@@ -3,9 +3,9 @@
 // The two servers of a run, and each contestant's place in them.
 
 const { spawnSync } = require('node:child_process')
-const { Client } = require('pg')
 const { startPostgres } = require('../scripts/postgres.js')
 const { Child } = require('./child.js')
+const { openPostgres } = require('./clients.js')
 
 /** @typedef {import('./cleanup.js').Cleanup} Cleanup */
 /** @typedef {import('./contestants/index.js').Contestant} Contestant */
@@ -67,14 +67,14 @@ class Servers {
 
   /** @returns {Promise<Place>} databases that nobody else uses */
   async place() {
-    const name = `bench${++this.#places}`
-    const admin = new Client({ connectionString: this.#postgres.url })
-    await admin.connect()
+    const number = ++this.#places
+    const name = `bench${number}`
+    const admin = await openPostgres(this.#postgres.url)
     await admin.query(`create database ${name}`)
     await admin.end()
     const postgresUrl = new URL(this.#postgres.url)
     postgresUrl.pathname = name
-    return { postgresUrl: postgresUrl.href, redisUrl: this.#redis ? `${this.#redis.url}/${this.#places}` : '' }
+    return { postgresUrl: postgresUrl.href, redisUrl: this.#redis ? `${this.#redis.url}/${number}` : '' }
   }
 }
 

@@ -80,7 +80,7 @@ async function validate(count, inFlight) {
   await measure(call, inFlight, 2 ** 31 - 1)
 }
 
-/** Without garbage, whose amount depends on the moment. */
+/** Without garbage, whose amount depends on the moment. Never between turns: V8 is slow for a while after it. */
 function residentMemory() {
   globalThis.gc?.()
   return process.memoryUsage.rss()

@@ -3,9 +3,11 @@
 // What `pg` itself would connect to, as plain settings. pg's own code decides: precedence of strings, objects and PG*
 // variables is not ours to know. No socket is opened here, and the given object is not changed.
 
+const { EventEmitter } = require('node:events')
 const ownPg = require('pg')
 // @ts-expect-error -- it has no typings
 const pgpass = require('pgpass')
+const { describe, withCode } = require('./errors.js')
 const { isOwnKind } = require('./kinds.js')
 const { resolveTls } = require('./tls.js')
 
@@ -14,8 +16,8 @@ const { resolveTls } = require('./tls.js')
  * @typedef {import('./values.js').PrepareValue} PrepareValue
  * @typedef {{ getParser: GetParser, prepareValue: PrepareValue, DatabaseError: any }} PgFacts what is taken from the
  *   caller's copy of pg
- * @typedef {{ password: () => Promise<string | null>, identity: (certificate: string) => Promise<void> }} Answers what
- *   the core asks while it makes a connection; a certificate is DER in hexadecimal
+ * @typedef {{ password: () => Promise<string | null>, identity: (certificates: string) => Promise<void> }} Answers what
+ *   the core asks while it makes a connection; certificates are DER in hexadecimal, one after the other
  * @typedef {{
  *   settings: import('../native/binding.js').ConnectionSettings,
  *   answers: Answers,
@@ -29,9 +31,15 @@ const { resolveTls } = require('./tls.js')
 /** pg-promise's initialisation options that see or change what is sent or what comes back. */
 const WATCHING_OPTIONS = ['connect', 'query', 'receive']
 /** Options of a connection that make it something else than a connection of ours. */
-const FOREIGN_OPTIONS = ['stream', 'Client', 'onConnect', 'verify']
+const FOREIGN_OPTIONS = ['stream', 'connection', 'Client', 'onConnect', 'verify', 'enableChannelBinding']
+/** pg gives up on a server that asks for more rounds of hashing; tokio-postgres has no such limit. */
+const SCRAM_ITERATIONS = 'scramMaxIterations'
+const DEFAULT_SCRAM_ITERATIONS = 100_000
 /** Timeouts that pg sends as start-up parameters; the driver can send them only inside `options`. */
 const TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
+const PORTS = 65536
+/** The shortest ErrorResponse: tag, length, and no field at all. */
+const EMPTY_ERROR = Buffer.from([0x45, 0, 0, 0, 5, 0])
 
 /**
  * @param {any} source a pg-promise database, `pg.Pool`, connection string or config object
@@ -39,40 +47,65 @@ const TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_sess
  */
 function resolveConnection(source) {
   const pool = isOwnKind.pgPromise(source) ? source.$pool : isOwnKind.pool(source) ? source : undefined
-  const config = pool === undefined ? source : pool.options
-  const pg = isOwnKind.pgPromise(source) ? source.$config.pgp.pg : ownPg
-  refuseForeign(config)
-  const client = new (pool?.Client ?? ownPg.Client)(config)
-  if (typeof client.getStartupConf !== 'function') {
-    throw new TypeError('db: pg-native cannot be used; its connections are made by another library')
-  }
+  if (pool?.ending) throw ended(source)
+  const config = pool === undefined ? ownCopy(source) : pool.options
+  const Client = pool?.Client ?? ownPg.Client
+  refuseForeign(config, Client)
+  // pg makes a client of its own for each connection, and then looks at a pool's options and the environment anew.
+  const newClient = () => new Client(ownCopy(config))
+  const client = newClient()
   const startUp = client.getStartupConf()
-  if (startUp.replication) {
-    throw new TypeError('connection option "replication" cannot be carried over to the native pool')
-  }
+  if (startUp.replication) throw foreign('replication')
   const { host, ssl, sslnegotiation } = client.connectionParameters
   const tls = ssl ? resolveTls(ssl, host, sslnegotiation === 'direct') : undefined
   return {
     settings: {
       ...readSettings(client, startUp),
-      ...passwordSettings(client),
-      keepAlive: keepAlive(client, config),
+      asksPassword: true,
+      keepAlive: keepAlive(config),
       afterConnecting: searchPath(source),
       tls: tls?.settings
     },
     answers: {
-      password: () => askPassword(client),
-      identity: async certificate => tls?.checkIdentity(Buffer.from(certificate, 'hex'))
+      password: () => askPassword(newClient()),
+      identity: async certificates => tls?.checkIdentity(Buffer.from(certificates, 'hex'))
     },
     pg: {
       getParser: oid => client.getTypeParser(oid, 'text'),
       prepareValue: prepareValueOf(client),
-      DatabaseError: pg.DatabaseError
+      DatabaseError: databaseErrorOf(client)
     },
     timeouts: givenTimeouts(client, config),
     maxConnections: givenMax(source, pool),
     throughCaller: isOwnKind.pgPromise(source) && isWatched(source)
   }
+}
+
+/**
+ * The words are those of pg-promise, or of pg-pool.
+ *
+ * @param {any} source
+ */
+function ended(source) {
+  return new Error(
+    isOwnKind.pgPromise(source)
+      ? 'Connection pool of the database object has been destroyed.'
+      : 'Cannot use a pool after calling end on the pool'
+  )
+}
+
+/**
+ * What pg may change, as it does: it hides the key in `ssl`.
+ *
+ * @param {any} config
+ */
+function ownCopy(config) {
+  if (typeof config === 'string') return config
+  // Pools hide the password from those who list their options.
+  const copy = { ...config, password: config.password }
+  const { ssl } = copy
+  if (ssl?.key !== undefined) copy.ssl = { ...ssl, key: ssl.key }
+  return copy
 }
 
 /**
@@ -94,14 +127,58 @@ function prepareValueOf(client) {
   return found
 }
 
-/** @param {any} config */
-function refuseForeign(config) {
-  if (typeof config === 'string') return
-  for (const name of FOREIGN_OPTIONS) {
-    if (config[name] !== undefined && config[name] !== null && !isPoolDefault(name, config)) {
-      throw new TypeError(`connection option ${JSON.stringify(name)} cannot be carried over to the native pool`)
-    }
+/**
+ * The class of errors that the client's own copy of pg makes of what the server says.
+ *
+ * @param {any} client
+ */
+function databaseErrorOf({ connection }) {
+  /** @type {any} */
+  let found
+  const stream = new EventEmitter()
+  connection.once('errorMessage', (/** @type {Error} */ error) => {
+    found = error.constructor
+  })
+  connection.attachListeners(stream)
+  stream.emit('data', EMPTY_ERROR)
+  return found ?? ownPg.DatabaseError
+}
+
+/**
+ * @param {any} config
+ * @param {any} Client
+ */
+function refuseForeign(config, Client) {
+  if (!isPgClient(Client)) {
+    throw new TypeError(
+      'db: only connections of pg itself can be carried over to the native pool, ' +
+        `not those of ${typeof Client.prototype?.getStartupConf === 'function' ? 'a Client of your own' : 'pg-native'}`
+    )
   }
+  if (typeof config === 'string') return
+  for (const name of FOREIGN_OPTIONS) if (isGiven(config[name]) && !isPoolDefault(name, config)) throw foreign(name)
+  const iterations = config[SCRAM_ITERATIONS]
+  if (iterations > 0 && iterations < DEFAULT_SCRAM_ITERATIONS) throw foreign(SCRAM_ITERATIONS)
+}
+
+/** @param {string} option */
+function foreign(option) {
+  return new TypeError(`connection option ${JSON.stringify(option)} cannot be carried over to the native pool`)
+}
+
+/** @param {unknown} value */
+function isGiven(value) {
+  return value !== undefined && value !== null && value !== false
+}
+
+/**
+ * Whether it is pg's own, of whatever copy of pg, and not made from it.
+ *
+ * @param {any} Client
+ */
+function isPgClient(Client) {
+  const hasStartUp = (/** @type {any} */ prototype) => typeof prototype?.getStartupConf === 'function'
+  return hasStartUp(Client.prototype) && !hasStartUp(Object.getPrototypeOf(Client.prototype))
 }
 
 /**
@@ -118,35 +195,33 @@ function isPoolDefault(name, config) {
  * @param {any} client a client of pg that is never connected
  * @param {any} startUp the start-up parameters that it would send
  */
-function readSettings(client, startUp) {
-  const { host, port } = client.connectionParameters
+function readSettings({ connectionParameters: { host, port } }, startUp) {
   return {
     host,
-    port: Number(port),
-    user: startUp.user ?? '',
-    database: startUp.database ?? startUp.user ?? '',
-    applicationName: startUp.application_name,
-    options: withTimeouts(startUp)
+    port: checkPort(port),
+    user: text('user', startUp.user) ?? '',
+    database: text('database', startUp.database) ?? startUp.user ?? '',
+    applicationName: text('application_name', startUp.application_name),
+    options: withTimeouts({ ...startUp, options: text('options', startUp.options) })
   }
 }
 
 /**
- * A function is called, and `.pgpass` read, for each new connection, so that a new password is taken up.
- *
- * @param {any} client
+ * @param {string} option
+ * @param {unknown} value
  */
-function passwordSettings({ password }) {
-  const asksPassword = typeof password === 'function' || (password === null && process.env.PGPASSWORD === undefined)
-  return { asksPassword, password: asksPassword || password === null ? undefined : checkPassword(password) }
+function text(option, value) {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  throw new TypeError(`connection option "${option}": expected a string, got ${describe(value)}`)
 }
 
-/** @param {unknown} password */
-function checkPassword(password) {
-  if (typeof password !== 'string') {
-    // pg's own words, of the moment when it needs the password.
-    throw new TypeError('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')
-  }
-  return password
+/** @param {number} port */
+function checkPort(port) {
+  if (Number.isInteger(port) && port >= 0 && port < PORTS) return port
+  // The words are Node's.
+  const error = new RangeError(`Port should be >= 0 and < ${PORTS}. Received type number (${port}).`)
+  throw withCode(error, 'ERR_SOCKET_BAD_PORT')
 }
 
 /**
@@ -154,11 +229,19 @@ function checkPassword(password) {
  * @returns {Promise<string | null>}
  */
 async function askPassword({ password, connectionParameters }) {
-  if (typeof password !== 'function') return fromPassFile(connectionParameters)
+  if (password === null || password === undefined) return fromPassFile(connectionParameters)
+  if (typeof password !== 'function') return checkPassword(password)
   const given = await password(connectionParameters)
-  if (given === undefined || given === null) return null
+  if (given === undefined) return null
   if (typeof given !== 'string') throw new TypeError('Password must be a string')
   return given
+}
+
+/** @param {unknown} password */
+function checkPassword(password) {
+  if (typeof password === 'string') return password
+  // The words are pg's.
+  throw new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')
 }
 
 /**
@@ -174,12 +257,10 @@ function fromPassFile(connectionParameters) {
 /**
  * ms of silence before a connection is probed, 0 for the system's default.
  *
- * @param {any} client
  * @param {any} config
  */
-function keepAlive({ connectionParameters }, config) {
-  if (connectionParameters.keepalives !== 1) return undefined
-  return config.keepAliveInitialDelayMillis ?? 0
+function keepAlive({ keepAlive, keepAliveInitialDelayMillis }) {
+  return keepAlive ? Number(keepAliveInitialDelayMillis) || 0 : undefined
 }
 
 /**
@@ -217,8 +298,9 @@ function searchPath(source) {
   if (!isOwnKind.pgPromise(source)) return undefined
   const { options, pgp } = source.$config
   const schema = typeof options.schema === 'function' ? options.schema.call(source.$dc, source.$dc) : options.schema
-  const names = [schema].flat().filter(name => typeof name === 'string' && name !== '')
-  return names.length > 0 ? pgp.as.format('SET search_path TO $1:name', [names]) : undefined
+  const names = Array.isArray(schema) ? schema.filter(name => name && typeof name === 'string') : schema
+  const isGiven = Array.isArray(names) ? names.length > 0 : names && typeof names === 'string'
+  return isGiven ? pgp.as.format('SET search_path TO $1:name', [names]) : undefined
 }
 
 /** @param {any} db */

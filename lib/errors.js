@@ -10,7 +10,7 @@
  * @typedef {{ DatabaseError: new (message: string, length: number, name: any) => Error }} ErrorClasses
  */
 
-/** The fields that pg's DatabaseError always has, absent ones as `undefined`. */
+/** The fields that pg's DatabaseError always has, absent ones as `undefined`. The server sends the severity twice. */
 const DATABASE_FACTS = [
   'severity',
   'code',
@@ -29,6 +29,9 @@ const DATABASE_FACTS = [
   'line',
   'routine'
 ]
+
+/** A string that may be shown: not a URL, which may hold a password, nor a session id. */
+const SHOWN_STRING = /^(?!.*[\da-f-]{32})[^@:/]{0,40}$/is
 
 /** @type {{ [kind: string]: string }} */
 const CODES = {
@@ -64,10 +67,23 @@ function toError(failure, classes) {
  * @param {ErrorClasses} classes
  */
 function databaseError(message, facts, { DatabaseError }) {
-  // The length of the server's message is not handed on by the driver.
-  const error = new DatabaseError(message, 0, 'error')
+  const texts = [message, facts.severity, ...DATABASE_FACTS.map(name => facts[name])]
+  const error = new DatabaseError(message, lengthOf(texts), 'error')
   for (const name of DATABASE_FACTS) Object.assign(error, { [name]: facts[name] })
   return error
+}
+
+/**
+ * The length that the server's message had, which the driver does not hand on: its own length in four bytes, each field
+ * with its letter and an end, and the end of all.
+ *
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ *
+ * @param {unknown[]} texts
+ */
+function lengthOf(texts) {
+  const given = texts.filter(text => text !== undefined)
+  return given.reduce((/** @type {number} */ sum, text) => sum + Buffer.byteLength(String(text)) + 2, 5)
 }
 
 /**
@@ -87,7 +103,7 @@ function withCode(error, code) {
 function describe(value) {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'string')
-    return value.length > 40 ? `a string of ${value.length} characters` : JSON.stringify(value)
+    return SHOWN_STRING.test(value) ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (typeof value === 'number' || typeof value === 'boolean') return `the ${typeof value} ${value}`
   if (typeof value === 'bigint') return `the bigint ${value}`
   if (Array.isArray(value)) return 'an array'

@@ -12,25 +12,45 @@ const { describe } = require('./errors.js')
 /**
  * @typedef {import('../native/binding.js').TlsSettings} TlsSettings
  * @typedef {import('../native/binding.js').TrustedCertificate} TrustedCertificate
- * @typedef {(certificate: Buffer) => void} CheckIdentity throws if the certificate is not the host's
+ * @typedef {(certificates: Buffer) => void} CheckIdentity throws if the first of the certificates is not the host's
  * @typedef {string | Buffer | (string | Buffer)[]} Pem
  */
 
-/** What can be carried over; `host` is what pg sets, too. */
-const SUPPORTED = new Set([
-  'ca',
-  'cert',
-  'key',
-  'passphrase',
-  'servername',
-  'host',
-  'rejectUnauthorized',
-  'checkServerIdentity'
-])
+/**
+ * What changes a handshake, or what is accepted in it, and cannot be carried over. Of everything else, tls.connect
+ * makes nothing here either: pg brings the socket, and other libraries' options such as `require` are unknown to it.
+ */
+const REFUSED = [
+  'ALPNProtocols',
+  'allowPartialTrustChain',
+  'ciphers',
+  'clientCertEngine',
+  'crl',
+  'ecdhCurve',
+  'enableTrace',
+  'isServer',
+  'maxVersion',
+  'minDHSize',
+  'minVersion',
+  'pfx',
+  'privateKeyEngine',
+  'privateKeyIdentifier',
+  'pskCallback',
+  'secureContext',
+  'secureOptions',
+  'secureProtocol',
+  'session',
+  'sigalgs',
+  'socket'
+]
+/** Versions before 1.2 are spoken by nobody here: to allow them changes nothing. @type {{ [option: string]: string[] | undefined }} */
+const MET_VERSIONS = { minVersion: ['TLSv1', 'TLSv1.1', 'TLSv1.2'], maxVersion: ['TLSv1.3'] }
 const PEM_CERTIFICATE =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g
+/** A sequence whose length takes more than one byte says so with this bit. */
+const LONG_LENGTH = 0x80
 
-/** @type {TrustedCertificate[] | undefined} */
+/** @type {X509Certificate[] | undefined} */
 let defaultTrusted
 
 /**
@@ -44,38 +64,59 @@ function resolveTls(ssl, host, direct) {
   if (typeof options !== 'object')
     throw new TypeError(`ssl: expected true or an object of options, got ${describe(ssl)}`)
   refuseUnsupported(options)
+  const { ca, cert, key, passphrase } = options
+  // Node refuses here, and in its own words, what it would refuse when it connects: no certificate, another's key, a
+  // wrong passphrase.
+  tls.createSecureContext({ ca: [], cert, key, passphrase })
+  const verify = options.rejectUnauthorized !== false
+  const trusted = verify ? trustedOf(ca) : []
   // As in pg: a host name always goes first, an address is never sent as a name.
-  const isName = isIP(host) === 0
-  const servername = isName ? host : options.servername
+  const servername = isIP(host) === 0 ? host : options.servername
   return {
     settings: {
-      trusted: options.ca ? certificates(options.ca, 'ssl.ca').map(trustedOf) : trustedByDefault(),
-      certificates: options.cert ? certificates(options.cert, 'ssl.cert').map(certificate => certificate.raw) : [],
-      key: options.key ? readKey(options.key, options.passphrase) : undefined,
+      trusted: trusted.map(validity),
+      ...(cert && key ? ownIdentity(options) : { certificates: [] }),
       serverName: servername || undefined,
-      verify: options.rejectUnauthorized !== false,
+      verify,
       direct
     },
-    checkIdentity: identityCheck(options, servername || options.host || host)
+    checkIdentity: identityCheck(options, servername || options.host || host, trusted)
   }
 }
 
-/** @param {{ [option: string]: unknown }} options */
+/** @param {{ [option: string]: any }} options */
 function refuseUnsupported(options) {
-  for (const [name, value] of Object.entries(options)) {
-    if (SUPPORTED.has(name) || value === undefined || value === null) continue
+  for (const name of REFUSED) {
+    const value = options[name]
+    const isMet = MET_VERSIONS[name]?.includes(value)
+    if (value === undefined || value === null || isMet) continue
     throw new TypeError(`ssl.${name}: this option of tls.connect cannot be carried over to the native pool`)
+  }
+  for (const name of ['cert', 'key']) {
+    if (Array.isArray(options[name]) && options[name].length > 1) {
+      throw new TypeError(`ssl.${name}: more than one cannot be carried over to the native pool`)
+    }
   }
 }
 
 /**
- * @param {Pem} pem
- * @param {string} option
+ * @param {Pem | undefined} ca
  * @returns {X509Certificate[]}
  */
-function certificates(pem, option) {
+function trustedOf(ca) {
+  if (!ca) return trustedByDefault()
+  const given = certificates(ca)
+  // Node would trust nobody, and blame the server.
+  if (given.length === 0) throw new TypeError('ssl.ca: expected certificates in PEM format')
+  return given
+}
+
+/**
+ * @param {Pem} pem
+ * @returns {X509Certificate[]}
+ */
+function certificates(pem) {
   const texts = [pem].flat().flatMap(text => String(text).match(PEM_CERTIFICATE) ?? [])
-  if (texts.length === 0) throw new TypeError(`${option}: expected certificates in PEM format`)
   return texts.map(text => new X509Certificate(text))
 }
 
@@ -83,7 +124,7 @@ function certificates(pem, option) {
  * @param {X509Certificate} certificate
  * @returns {TrustedCertificate}
  */
-function trustedOf(certificate) {
+function validity(certificate) {
   return {
     certificate: certificate.raw,
     validFrom: Date.parse(certificate.validFrom),
@@ -91,11 +132,35 @@ function trustedOf(certificate) {
   }
 }
 
+/**
+ * The client's key, and its certificate with those that lead to its issuer. As OpenSSL does, a certificate that comes
+ * alone is completed from the trusted ones; one of the two alone is left out.
+ *
+ * @param {any} options
+ */
+function ownIdentity({ ca, cert, key, passphrase }) {
+  const chain = certificates(cert)
+  const whole = chain.length === 1 && ca ? completed(chain, certificates(ca)) : chain
+  return { certificates: whole.map(certificate => certificate.raw), key: readKey(key, passphrase) }
+}
+
+/**
+ * @param {X509Certificate[]} chain
+ * @param {X509Certificate[]} others
+ */
+function completed(chain, others) {
+  const whole = [...chain]
+  for (;;) {
+    const last = whole[whole.length - 1]
+    const issuer = others.find(other => !whole.includes(other) && last.checkIssued(other))
+    if (last.checkIssued(last) || issuer === undefined) return whole
+    whole.push(issuer)
+  }
+}
+
 /** What Node trusts when no `ca` is given. */
 function trustedByDefault() {
-  defaultTrusted ??= defaultPems()
-    .flatMap(pem => String(pem).match(PEM_CERTIFICATE) ?? [])
-    .map(pem => trustedOf(new X509Certificate(pem)))
+  defaultTrusted ??= certificates(defaultPems())
   return defaultTrusted
 }
 
@@ -135,14 +200,59 @@ function readKey(key, passphrase) {
 /**
  * @param {any} options
  * @param {string} name
+ * @param {X509Certificate[]} trusted
  * @returns {CheckIdentity}
  */
-function identityCheck(options, name) {
+function identityCheck(options, name, trusted) {
   const check = options.checkServerIdentity ?? tls.checkServerIdentity
-  return certificate => {
-    const error = check(name, new X509Certificate(certificate).toLegacyObject())
+  return der => {
+    const error = check(name, peerCertificate(split(der), trusted))
     if (error) throw error
   }
+}
+
+/**
+ * The server's certificate as `tls.TLSSocket.getPeerCertificate(true)` gives it: each with its issuer, as far as known.
+ *
+ * @param {X509Certificate[]} sent
+ * @param {X509Certificate[]} trusted
+ */
+function peerCertificate([own, ...others], trusted) {
+  const chain = completed([own], [...others, ...trusted])
+  const described = chain.map(certificate => /** @type {any} */ (certificate).toLegacyObject())
+  for (const [at, certificate] of chain.entries()) {
+    const issuer = certificate.checkIssued(certificate) ? described[at] : described[at + 1]
+    if (issuer !== undefined) described[at].issuerCertificate = issuer
+  }
+  return described[0]
+}
+
+/**
+ * Certificates that lie one after the other.
+ *
+ * @param {Buffer} der
+ * @returns {X509Certificate[]}
+ */
+function split(der) {
+  const found = []
+  for (let at = 0; at < der.length; ) {
+    const length = lengthOf(der.subarray(at))
+    found.push(new X509Certificate(der.subarray(at, at + length)))
+    at += length
+  }
+  return found
+}
+
+/**
+ * Of the sequence that begins here, with its head: a tag, and its length in one byte or in as many as that byte says.
+ *
+ * @param {Buffer} der
+ */
+function lengthOf(der) {
+  const first = der[1]
+  if (first < LONG_LENGTH) return 2 + first
+  const digits = first - LONG_LENGTH
+  return 2 + digits + der.readUIntBE(2, digits)
 }
 
 exports.resolveTls = resolveTls

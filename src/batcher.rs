@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Row;
 
 use crate::error::{Error, Step};
@@ -32,6 +32,10 @@ use crate::stats::Counters;
 const MAX_BATCH: usize = 128;
 /// A batch that weighs more than this leaves without further calls, for the same reason.
 const MAX_BATCH_BYTES: usize = 1 << 20;
+/// How many calls are looked at and left for a later batch: the queue is locked meanwhile.
+const MAX_PASSED_OVER: usize = 4 * MAX_BATCH;
+/// Between two looks at a row that somebody else holds.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Batches of one operation that are away at once: while one's answer is read, the next is at the server.
 const BATCHES_AWAY: usize = 2;
 /// Calls whose deadlines differ by more than this part of the whole do not travel together: the older ones' deadline
@@ -126,6 +130,16 @@ impl Road {
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
             sink.deliver(rows, &numbered);
         }
+        self.end(count);
+    }
+
+    /// Something that is no call but that [`Self::settled`] waits for, until the answer is dropped.
+    pub(crate) fn begin(&self) -> Work<'_> {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+        Work(self)
+    }
+
+    fn end(&self, count: usize) {
         if self.outstanding.fetch_sub(count, Ordering::AcqRel) == count {
             self.all_settled.notify_waiters();
         }
@@ -143,6 +157,15 @@ impl Road {
             }
             settled.await;
         }
+    }
+}
+
+/// Work under way.
+pub(crate) struct Work<'a>(&'a Road);
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.0.end(1);
     }
 }
 
@@ -224,7 +247,7 @@ impl<O: Operation> Batcher<O> {
         }));
         let added = state.queue.len() - before;
         // Counted in before anything can settle.
-        self.road.take_in(added);
+        self.road.take_in(0);
         let departures = added.div_ceil(limits.batch).min(limits.away.saturating_sub(state.away));
         state.away += departures;
         drop(state);
@@ -273,7 +296,10 @@ impl<O: Operation> Batcher<O> {
         let mut calls = vec![first.call];
         let mut replies = vec![first.reply];
         let mut passed_over = VecDeque::new();
-        while calls.len() < limits.batch && weight < MAX_BATCH_BYTES {
+        while calls.len() < limits.batch
+            && weight < MAX_BATCH_BYTES
+            && passed_over.len() < MAX_PASSED_OVER
+        {
             let Some(next) = queue.pop_front() else { break };
             if next.deadline > youngest {
                 queue.push_front(next);
@@ -313,11 +339,24 @@ impl<O: Operation> Batcher<O> {
     async fn run_alone(self: Arc<Self>, call: O::Call, reply: Reply, deadline: Instant) {
         let calls = [call];
         let answers = match timeout_at(deadline, self.road.alone.acquire()).await {
+            Ok(_permit) if self.road.pool.max_size() == 1 => self.again(&calls, deadline).await,
             Ok(_permit) => self.guarded(&calls, Form::Alone, deadline).await,
             Err(_) => failed(&calls, &Error::timeout(Step::WaitingForAnswer)),
         };
         let settled = answers.verdicts.into_iter().map(settle);
         self.road.deliver(&answers.rows, std::iter::once(reply).zip(settled).collect());
+    }
+
+    /// Waits for a row without holding the only connection meanwhile.
+    async fn again(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+        while Instant::now() < deadline {
+            let answers = self.guarded(calls, Form::Set, deadline).await;
+            if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
+                return answers;
+            }
+            sleep(PAUSE).await;
+        }
+        failed(calls, &Error::timeout(Step::WaitingForAnswer))
     }
 
     /// The answers, whatever happens.
@@ -367,6 +406,15 @@ impl<O: Operation> Batcher<O> {
             Ok((rows, verdicts)) => {
                 Ok(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() })
             }
+            Err(error)
+                if form == Form::Set
+                    && calls.len() > 1
+                    && error.is_lock_timeout()
+                    && self.operation.may_wait() =>
+            {
+                let verdicts = calls.iter().map(|_| Ok(Verdict::Alone)).collect();
+                Ok(Answers { rows: Vec::new(), verdicts })
+            }
             Err(error) if error.may_belong_to_one_call() => {
                 if calls.len() > 1 {
                     self.one_by_one(connection, calls, attempts).await
@@ -390,7 +438,14 @@ impl<O: Operation> Batcher<O> {
         let mut outcomes = Vec::with_capacity(calls.len());
         if let [first, others @ ..] = calls {
             // The first one prepares the statement, the others use it.
-            outcomes.push(run(first).await);
+            let outcome = run(first).await;
+            if let Err(error) = &outcome
+                && error.is_timeout()
+            {
+                // The connection is given up: what were sent on it now, nobody would cancel.
+                return Err(error.clone());
+            }
+            outcomes.push(outcome);
             outcomes.extend(join_all(others.iter().map(run)).await);
         }
         let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
@@ -435,7 +490,8 @@ impl<O: Operation> Batcher<O> {
         let mut verdicts = Vec::new();
         if !open.is_empty() {
             // The form that waits leaves nothing to ask: what it did not find is not there.
-            let asked = if form == Form::Alone { None } else { self.operation.follow_up(&open) };
+            let waited = form == Form::Alone && !self.operation.may_wait();
+            let asked = if waited { None } else { self.operation.follow_up(&open) };
             let more = match asked {
                 Some(request) => run_fresh(connection, &request, deadline).await?,
                 None => Vec::new(),

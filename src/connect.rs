@@ -10,26 +10,41 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres::{CancelToken, Client, NoTls};
 
 use crate::error::{Error, NetworkFailure, Step};
-use crate::tls::{Tls, TlsOptions, peer_certificate};
+use crate::tls::{self, Tls, TlsOptions, peer_certificates};
+
+mod start_up;
+
+use start_up::Wanted;
 
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST>
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// How long an address of a host may keep the next one waiting, as in Node.
+const HEAD_START: Duration = Duration::from_millis(250);
+/// What libuv, and so Node, sets besides: how often a silent connection is probed, and how many probes may fail.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBES: u32 = 10;
+/// Node's number for a name server that did not answer.
+const EAI_AGAIN: i32 = -3001;
+
 /// What only the caller can answer, and only when a connection is made.
 pub trait Caller: Send + Sync {
-    /// The password for a new connection.
+    /// The password for a new connection, asked for if the server wants one.
     fn password(&self) -> Answering<'_, Option<String>>;
-    /// Whether the certificate (in DER) is the host's.
-    fn check_identity(&self, certificate: Vec<u8>) -> Answering<'_, ()>;
+    /// Whether the first of these certificates is the host's. The others, if any, are those that the server sent with
+    /// it; all are in DER, one after the other.
+    fn check_identity(&self, certificates: Vec<u8>) -> Answering<'_, ()>;
 }
 
 /// An answer that takes its time.
@@ -106,17 +121,18 @@ impl Connector {
 
     /// Connects before `deadline`.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, Error> {
-        timeout_at(deadline, self.start(deadline))
+        timeout_at(deadline, self.start())
             .await
             .unwrap_or_else(|_| Err(Error::timeout(Step::Connecting)))
     }
 
-    async fn start(&self, deadline: Instant) -> Result<Connected, Error> {
-        let stream = self.open(deadline).await?;
-        let password = self.password().await?;
-        let config = self.start_up(password.as_deref());
+    async fn start(&self) -> Result<Connected, Error> {
+        let stream = self.open().await?;
+        let started = start_up::start(stream, &self.parameters()).await?;
+        let password = self.password(started.wanted).await?;
+        let config = self.log_in(password.as_deref());
         let (client, connection) =
-            config.connect_raw(stream, NoTls).await.map_err(log_in_failed)?;
+            config.connect_raw(started.stream, NoTls).await.map_err(log_in_failed)?;
         let task = tokio::spawn(async move {
             // The error is not lost: whoever waits for an answer gets it, and the pool drops a closed connection.
             let _ = connection.await;
@@ -132,43 +148,59 @@ impl Connector {
     pub(crate) async fn cancel(&self, token: CancelToken, limit: Duration) {
         let deadline = Instant::now() + limit;
         let ask = async {
-            if let Ok(stream) = self.open(deadline).await {
+            if let Ok(stream) = self.open().await {
                 let _ = token.cancel_query_raw(stream, NoTls).await;
             }
         };
         let _ = timeout_at(deadline, ask).await;
     }
 
-    async fn password(&self) -> Result<Option<String>, Error> {
-        match (&self.settings.password, &self.settings.caller) {
-            (Password::Fixed(password), _) => Ok(Some(password.clone())),
-            (Password::Asked, Some(caller)) => caller.password().await,
-            (Password::None, _) | (Password::Asked, None) => Ok(None),
+    /// The start-up parameters, in pg's order.
+    fn parameters(&self) -> Vec<(&str, &str)> {
+        let Settings { user, database, application_name, options, .. } = &self.settings;
+        let given = [
+            ("user", Some(user)),
+            ("database", Some(database)),
+            ("application_name", application_name.as_ref()),
+            ("options", options.as_ref()),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())));
+        given.chain([("client_encoding", "UTF8")]).collect()
+    }
+
+    async fn password(&self, wanted: Wanted) -> Result<Option<String>, Error> {
+        let password = match (wanted, &self.settings.password, &self.settings.caller) {
+            (Wanted::Nothing, ..) => return Ok(None),
+            (Wanted::Unknown(kind), ..) => return Err(unknown_authentication(kind)),
+            (_, Password::Fixed(password), _) => Some(password.clone()),
+            (_, Password::Asked, Some(caller)) => caller.password().await?,
+            (_, Password::None, _) | (_, Password::Asked, None) => None,
+        };
+        match (wanted, password.as_deref()) {
+            (Wanted::Proof, None) => Err(no_proof("a string")),
+            (Wanted::Proof, Some("")) => Err(no_proof("a non-empty string")),
+            // The server has the word: it refuses an empty password.
+            (Wanted::Password, None) => Ok(Some(String::new())),
+            _ => Ok(password),
         }
     }
 
-    fn start_up(&self, password: Option<&str>) -> tokio_postgres::Config {
-        let settings = &self.settings;
+    /// What is left to tell tokio-postgres: the start-up parameters are sent.
+    fn log_in(&self, password: Option<&str>) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
-        config.user(&settings.user).dbname(&settings.database);
+        config.user(&self.settings.user);
         // TLS is under way already where it is wanted. Channel binding is off as in pg: a proxy that ends TLS passes
         // on an offer of it that it cannot keep.
         config.ssl_mode(SslMode::Disable).channel_binding(ChannelBinding::Disable);
         if let Some(password) = password {
             config.password(password);
         }
-        if let Some(name) = &settings.application_name {
-            config.application_name(name);
-        }
-        if let Some(options) = &settings.options {
-            config.options(options);
-        }
         config
     }
 
     /// A stream on which the server waits for the start-up message.
-    async fn open(&self, deadline: Instant) -> Result<Box<dyn Stream>, Error> {
-        let socket = self.open_socket(deadline).await?;
+    async fn open(&self) -> Result<Box<dyn Stream>, Error> {
+        let socket = self.open_socket().await?;
         match &self.tls {
             Some(tls) => self.secure(tls, socket).await,
             None => Ok(socket),
@@ -185,25 +217,21 @@ impl Connector {
         }
         let stream = tls.connect(socket).await?;
         if let (true, Some(caller)) = (tls.verify, &self.settings.caller) {
-            caller.check_identity(peer_certificate(&stream)).await?;
+            caller.check_identity(peer_certificates(&stream)).await?;
         }
         Ok(Box::new(stream))
     }
 
-    async fn open_socket(&self, deadline: Instant) -> Result<Box<dyn Stream>, Error> {
+    async fn open_socket(&self) -> Result<Box<dyn Stream>, Error> {
         let Settings { host, port, keep_alive, .. } = &self.settings;
         if host.starts_with('/') {
             return open_unix(host, *port).await;
         }
-        let stream = open_tcp(host, *port, deadline).await?;
+        let stream = open_tcp(host, *port).await?;
         // Refused only by systems that do not have it; the connection works all the same.
         let _ = stream.set_nodelay(true);
         if let Some(after) = keep_alive {
-            let mut options = TcpKeepalive::new();
-            if !after.is_zero() {
-                options = options.with_time(*after);
-            }
-            let _ = SockRef::from(&stream).set_tcp_keepalive(&options);
+            let _ = set_keep_alive(&stream, *after);
         }
         Ok(Box::new(stream))
     }
@@ -225,27 +253,62 @@ async fn open_unix(folder: &str, _: u16) -> Result<Box<dyn Stream>, Error> {
     )))
 }
 
-/// Tries the host's addresses in turn. Each gets its share of the time, so that a dead one does not use up all of it.
-async fn open_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error> {
-    let addresses: Vec<SocketAddr> = match lookup_host((host, port)).await {
-        Ok(found) => found.collect(),
-        Err(_) => return Err(Error::host_not_found(host)),
-    };
-    let mut failure = Error::host_not_found(host);
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let untried = u32::try_from(addresses.len() - tried).unwrap_or(1);
-        match timeout_at(Instant::now() + left / untried, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = refused(&error, *address),
-            Err(_) => failure = Error::timeout(Step::Connecting),
+/// Tries the host's addresses: the next one as soon as those before have failed or used up their head start, so that a
+/// dead one costs little.
+async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let found = lookup_host((host, port)).await.map_err(|error| not_found(host, &error))?;
+    let mut untried = found.collect::<Vec<_>>().into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = None;
+    loop {
+        if attempts.is_empty() {
+            let Some(address) = untried.next() else { break };
+            attempts.push(open_address(address));
+        }
+        let settled = match untried.len() {
+            0 => Ok(attempts.next().await),
+            _ => timeout(HEAD_START, attempts.next()).await,
+        };
+        match settled {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            // The first failure counts, as in Node's AggregateError.
+            Ok(Some(Err(error))) => failure = failure.or(Some(error)),
+            Ok(None) => {}
+            Err(_) => attempts.extend(untried.next().map(open_address)),
         }
     }
-    Err(failure)
+    Err(failure.unwrap_or_else(|| Error::host_not_found(host)))
 }
 
-fn refused(error: &io::Error, address: SocketAddr) -> Error {
-    Error::connecting(error, address.ip().to_string(), Some(address.port()))
+async fn open_address(address: SocketAddr) -> Result<TcpStream, Error> {
+    TcpStream::connect(address).await.map_err(|error| {
+        let port = Some(address.port()).filter(|port| *port != 0);
+        Error::connecting(&error, address.ip().to_string(), port)
+    })
+}
+
+/// The system tells only in words why it found no address.
+fn not_found(host: &str, error: &io::Error) -> Error {
+    let words = error.to_string();
+    if !words.contains("Temporary failure") && !words.contains("Try again") {
+        return Error::host_not_found(host);
+    }
+    let facts = NetworkFailure {
+        code: Some("EAI_AGAIN"),
+        errno: Some(EAI_AGAIN),
+        syscall: Some("getaddrinfo"),
+        hostname: Some(host.to_owned()),
+        ..NetworkFailure::default()
+    };
+    Error::network(facts, format!("getaddrinfo EAI_AGAIN {host}"))
+}
+
+fn set_keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
+    let mut options = TcpKeepalive::new();
+    if after.as_secs() > 0 {
+        options = options.with_time(after).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    }
+    SockRef::from(stream).set_tcp_keepalive(&options)
 }
 
 /// Asks the server for TLS. The messages are pg's.
@@ -256,7 +319,7 @@ async fn request_tls(socket: &mut Box<dyn Stream>) -> Result<(), Error> {
         socket.write_all(&SSL_REQUEST).await?;
         socket.read_exact(&mut answer).await
     };
-    exchange.await.map_err(|error| Error::interrupted(&error))?;
+    exchange.await.map_err(|error| broken(&error))?;
     match answer {
         [b'S'] => Ok(()),
         [b'N'] => Err(refuse("The server does not support SSL connections")),
@@ -264,12 +327,27 @@ async fn request_tls(socket: &mut Box<dyn Stream>) -> Result<(), Error> {
     }
 }
 
-/// The driver's own refusals have no code; that of a missing password gets the message that pg gives.
+/// The message is pg's.
+fn no_proof(expected: &str) -> Error {
+    let message = format!("SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be {expected}");
+    Error::network(NetworkFailure::default(), message)
+}
+
+/// The message is pg's.
+fn unknown_authentication(kind: u8) -> Error {
+    let message = format!("Unknown authenticationOk message type {kind}");
+    Error::network(NetworkFailure::default(), message)
+}
+
 fn log_in_failed(error: tokio_postgres::Error) -> Error {
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
-    if cause.as_deref() == Some("password missing") {
-        let message = "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string";
-        return Error::network(NetworkFailure::default(), message);
+    let cause = std::error::Error::source(&error);
+    match cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
+        Some(cause) => broken(cause),
+        None => error.into(),
     }
-    error.into()
+}
+
+/// What ended a connection before it was of use: the network, or the server's end of TLS.
+fn broken(error: &io::Error) -> Error {
+    tls::failure(error).unwrap_or_else(|| Error::interrupted(error))
 }

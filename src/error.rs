@@ -238,6 +238,25 @@ impl Error {
         }
     }
 
+    /// A connection broke while it was being made; the next may not.
+    pub(crate) fn is_interrupted_start(&self) -> bool {
+        match self.kind() {
+            Kind::Network(facts) => !matches!(facts.syscall, Some("connect" | "getaddrinfo")),
+            Kind::Database(failure) => matches!(failure.code.as_str(), "57P01" | "57P02" | "08006"),
+            _ => false,
+        }
+    }
+
+    /// The server gave up waiting for a lock.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.sqlstate() == Some("55P03")
+    }
+
+    /// A deadline passed.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self.kind(), Kind::Timeout(_))
+    }
+
     /// The server's plan or prepared statement no longer fits (schema changed, or a pooler gave us another backend).
     ///
     /// 0A000 "cached plan must not change result type", 26000 "prepared statement does not exist".
@@ -254,11 +273,13 @@ impl Error {
         }
     }
 
-    /// One of several calls may be to blame, not the statement as a whole: a bad value (22, and 42 where a type's own
-    /// reader speaks, as of jsonpath or regclass), a constraint (23, 44), or an exception raised by a trigger (P0 and
-    /// others).
+    /// One of several calls may be to blame, not the statement as a whole: anything but what says of itself that it is
+    /// about the connection, the server or its resources. (A trigger may raise any code, a type's own reader many.)
     pub(crate) fn may_belong_to_one_call(&self) -> bool {
-        matches!(self.sqlstate_class(), Some("22" | "23" | "2F" | "38" | "39" | "42" | "44" | "P0"))
+        let is_about_the_server =
+            |class| matches!(class, "08" | "25" | "26" | "28" | "40" | "53" | "55" | "57" | "58");
+        self.sqlstate_class().is_some_and(|class| !is_about_the_server(class))
+            && !self.is_stale_statement()
     }
 
     /// Another transaction was in the way; running again is enough.

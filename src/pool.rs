@@ -22,6 +22,10 @@ use crate::options::Options;
 /// How long the server is given to take a request to cancel.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Statements that a connection keeps prepared. An app needs a few; one that gives another set of fields each time
+/// must not fill the server's memory.
+const MAX_STATEMENTS: usize = 200;
+
 /// A statement with its parameters.
 pub(crate) struct Request {
     pub(crate) sql: Arc<str>,
@@ -83,6 +87,7 @@ impl Pool {
             Ok(object) => Ok(Connection {
                 object: Some(object),
                 broken: AtomicBool::new(false),
+                given_up: AtomicBool::new(false),
                 connector: Arc::clone(&self.connector),
                 limits: self.limits,
             }),
@@ -142,6 +147,8 @@ pub(crate) struct Connection {
     /// `None` only while dropping.
     object: Option<Object<Manager>>,
     broken: AtomicBool,
+    /// The server was asked to cancel; once is enough.
+    given_up: AtomicBool,
     connector: Arc<Connector>,
     limits: Limits,
 }
@@ -155,7 +162,8 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Vec<Row>, Error> {
         let client = self.client()?;
-        let deadline = deadline.min(Instant::now() + self.limits.query);
+        let begin = Instant::now();
+        let deadline = deadline.min(begin + self.limits.query);
         match timeout_at(deadline, self.send(client, request)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
@@ -167,8 +175,16 @@ impl Connection {
             }
             Err(_) => {
                 self.give_up(client);
+                self.close_idle_since(begin);
                 Err(Error::timeout(Step::WaitingForAnswer))
             }
+        }
+    }
+
+    /// Silence casts doubt on every connection that was not lent since: each would cost somebody a timeout.
+    fn close_idle_since(&self, begin: Instant) {
+        if let Some(pool) = self.object.as_ref().and_then(Object::pool) {
+            drop(pool.retain(|_, metrics| metrics.last_used() < begin.elapsed()));
         }
     }
 
@@ -184,6 +200,9 @@ impl Connection {
                 .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
                 .collect();
             return client.query_typed(&request.sql, &params).await;
+        }
+        if client.statement_cache.size() >= MAX_STATEMENTS {
+            client.statement_cache.clear();
         }
         let statement = client.prepare_cached(&request.sql).await?;
         let params: Vec<&(dyn ToSql + Sync)> =
@@ -221,7 +240,8 @@ impl Connection {
     }
 
     fn give_up(&self, client: &ClientWrapper) {
-        if !self.broken.swap(true, Ordering::Relaxed) {
+        self.broken.store(true, Ordering::Relaxed);
+        if !self.given_up.swap(true, Ordering::Relaxed) {
             let token = client.cancel_token();
             let connector = Arc::clone(&self.connector);
             tokio::spawn(async move { connector.cancel(token, CANCEL_TIMEOUT).await });

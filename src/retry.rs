@@ -20,12 +20,14 @@ pub(crate) struct Attempts {
     left: usize,
     /// An earlier attempt may have done the work without our seeing the answer.
     ambiguous: bool,
+    /// Why there was no connection, when that was worth another try.
+    refusal: Option<Error>,
 }
 
 impl Attempts {
     /// One sweep can hit every connection of the pool, hence `pool_size`.
     pub(crate) fn new(deadline: Instant, pool_size: usize) -> Self {
-        Self { deadline, left: pool_size + SPARE_ATTEMPTS, ambiguous: false }
+        Self { deadline, left: pool_size + SPARE_ATTEMPTS, ambiguous: false, refusal: None }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -41,9 +43,17 @@ impl Attempts {
     pub(crate) async fn after_connecting(&mut self, error: Error) -> Result<(), Error> {
         // 53300: all slots taken. One of ours may come back, or another's may be freed.
         let may_pass = error.sqlstate() == Some("53300") || error.sqlstate() == Some("57P03");
-        if !may_pass || self.deadline.saturating_duration_since(Instant::now()) < PAUSE {
+        if !may_pass && error.is_interrupted_start() && self.left > 0 {
+            self.left -= 1;
+        } else if !may_pass {
+            // A deadline says less than what the server said before it.
+            let refusal = self.refusal.take().filter(|_| error.is_timeout());
+            return Err(refusal.unwrap_or(error));
+        }
+        if self.deadline.saturating_duration_since(Instant::now()) < PAUSE {
             return Err(error);
         }
+        self.refusal = Some(error);
         sleep(PAUSE).await;
         Ok(())
     }

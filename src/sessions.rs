@@ -115,6 +115,7 @@ impl Sessions {
     ///
     /// After a failure it may be called again.
     pub async fn set_up(&self) -> Result<Vec<String>, Error> {
+        let _work = self.road.begin();
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
@@ -215,7 +216,16 @@ impl Sessions {
     /// Takes in new sessions.
     pub fn submit_creates(&self, calls: impl IntoIterator<Item = (NewSession, Reply)>) {
         match self.queues() {
-            Ok(queues) => queues.create.push(calls),
+            Ok(queues) => {
+                let fields = queues.table.columns.len();
+                let (sound, wrong): (Vec<_>, Vec<_>) =
+                    calls.into_iter().partition(|(call, _)| call.fits(fields));
+                queues.create.push(sound);
+                if !wrong.is_empty() {
+                    let error = Error::argument("the given fields and their values do not match");
+                    self.refuse(wrong.into_iter().map(|(_, reply)| reply), &error);
+                }
+            }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
         }
     }

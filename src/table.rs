@@ -198,7 +198,8 @@ impl SetUp<'_> {
         // Only a commit ends this transaction well. After anything else, also a caller who loses interest, the
         // connection is closed, and with it the transaction.
         self.connection.hold();
-        run("BEGIN".to_owned()).await?;
+        // Under the other levels, what somebody else committed while the lock was awaited would stay unseen.
+        run("BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()).await?;
         // A default with a backslash must mean the same whatever the role's settings are.
         run("SET LOCAL standard_conforming_strings = on".to_owned()).await?;
         run(format!("SELECT pg_advisory_xact_lock({SET_UP_LOCK})")).await?;

@@ -3,25 +3,38 @@
 //! Chains are verified here, inside the handshake. Whether the certificate is for this host is asked of the caller
 //! right after it, before anything secret is sent: Node's own check, or the one that the user put in its place.
 
-use std::fmt;
+use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, OtherError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::error::{Error, NetworkFailure};
 
+mod certificate;
+mod verifier;
+
+use verifier::{Refusal, Verifier};
+
 /// What PostgreSQL asks for in ALPN when TLS begins without a request for it.
 const ALPN: &[u8] = b"postgresql";
+
+/// Node's number for it.
+const EPROTO: i32 = if cfg!(windows) {
+    4046
+} else if cfg!(target_os = "linux") {
+    71
+} else {
+    100
+};
+const UNNAMED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 /// How to speak TLS, as given.
 #[derive(Clone, Default)]
@@ -80,11 +93,12 @@ impl Tls {
         if options.direct {
             config.alpn_protocols = vec![ALPN.to_vec()];
         }
-        config.enable_sni = options.server_name.is_some();
-        // Where no name is sent, rustls still wants one to file its session tickets under.
-        let name = options.server_name.clone().unwrap_or_else(|| "localhost".to_owned());
-        let server_name = ServerName::try_from(name.clone())
-            .map_err(|_| Error::argument(format!("ssl: {name:?} is not a host name")))?;
+        // Each connection looks at the server's certificate anew, as in pg.
+        config.resumption = Resumption::disabled();
+        let name = options.server_name.as_deref().and_then(|name| ServerName::try_from(name).ok());
+        config.enable_sni = name.is_some();
+        // Where no name is sent, rustls still wants one.
+        let server_name = name.map_or_else(|| ServerName::from(UNNAMED), |name| name.to_owned());
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             server_name,
@@ -98,252 +112,92 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.connector.connect(self.server_name.clone(), socket).await.map_err(|error| match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            Some(error) => handshake_failed(error),
-            None => Error::interrupted(&error),
-        })
+        let shaking = self.connector.connect(self.server_name.clone(), socket);
+        shaking.await.map_err(|error| handshake_failed(&error))
     }
 }
 
-/// The server's certificate, in DER.
-pub(crate) fn peer_certificate<S>(stream: &TlsStream<S>) -> Vec<u8> {
+/// The certificates that the server sent, its own first, in DER, one after the other.
+pub(crate) fn peer_certificates<S>(stream: &TlsStream<S>) -> Vec<u8> {
     let (_, connection) = stream.get_ref();
-    let leaf = connection.peer_certificates().and_then(<[_]>::first);
-    leaf.map(|leaf| leaf.to_vec()).unwrap_or_default()
+    let sent = connection.peer_certificates().unwrap_or_default();
+    sent.iter().flat_map(|certificate| certificate.iter().copied()).collect()
 }
 
 fn refused(error: rustls::Error) -> Error {
     Error::argument(format!("ssl: {error}"))
 }
 
-fn handshake_failed(error: &rustls::Error) -> Error {
-    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error
+fn handshake_failed(error: &io::Error) -> Error {
+    let Some(failure) = tls_error(error) else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => disconnected(),
+            _ => Error::interrupted(error),
+        };
+    };
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = failure
         && let Some(refusal) = cause.downcast_ref::<Refusal>()
     {
-        let facts = NetworkFailure { code: refusal.code(), ..NetworkFailure::default() };
+        let facts = NetworkFailure { code: Some(refusal.code()), ..NetworkFailure::default() };
         return Error::network(facts, refusal.to_string());
     }
-    let facts = NetworkFailure { code: Some("EPROTO"), ..NetworkFailure::default() };
-    Error::network(facts, format!("TLS handshake failed: {error}"))
+    // Node meets all the rest of it while it writes.
+    let facts = NetworkFailure {
+        code: Some("EPROTO"),
+        errno: Some(-EPROTO),
+        syscall: Some("write"),
+        ..NetworkFailure::default()
+    };
+    Error::network(facts, format!("write EPROTO: TLS handshake failed: {failure}"))
 }
 
-/// Why a certificate was refused, in the terms of OpenSSL, which Node's errors use.
-#[derive(Debug)]
-enum Refusal {
-    DepthZeroSelfSigned,
-    SelfSignedInChain,
-    UnableToVerifyLeaf,
-    NoIssuer,
-    Expired,
-    NotYetValid,
-    Other(webpki::Error),
+/// How TLS ended a connection after the handshake, if it was TLS: in version 1.3 a server looks at the client's
+/// certificate only then.
+pub(crate) fn failure(error: &io::Error) -> Option<Error> {
+    let failure = tls_error(error)?;
+    let code = match failure {
+        rustls::Error::AlertReceived(alert) => alert_code(*alert),
+        _ => "EPROTO",
+    };
+    let facts = NetworkFailure { code: Some(code), ..NetworkFailure::default() };
+    Some(Error::network(facts, format!("TLS failed: {failure}")))
 }
 
-impl Refusal {
-    /// <https://nodejs.org/api/tls.html#x509-certificate-error-codes>
-    fn code(&self) -> Option<&'static str> {
-        match self {
-            Refusal::DepthZeroSelfSigned => Some("DEPTH_ZERO_SELF_SIGNED_CERT"),
-            Refusal::SelfSignedInChain => Some("SELF_SIGNED_CERT_IN_CHAIN"),
-            Refusal::UnableToVerifyLeaf => Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
-            Refusal::NoIssuer => Some("UNABLE_TO_GET_ISSUER_CERT_LOCALLY"),
-            Refusal::Expired => Some("CERT_HAS_EXPIRED"),
-            Refusal::NotYetValid => Some("CERT_NOT_YET_VALID"),
-            Refusal::Other(_) => Some("CERT_UNTRUSTED"),
-        }
-    }
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::DepthZeroSelfSigned => f.write_str("self-signed certificate"),
-            Refusal::SelfSignedInChain => {
-                f.write_str("self-signed certificate in certificate chain")
-            }
-            Refusal::UnableToVerifyLeaf => f.write_str("unable to verify the first certificate"),
-            Refusal::NoIssuer => f.write_str("unable to get local issuer certificate"),
-            Refusal::Expired => f.write_str("certificate has expired"),
-            Refusal::NotYetValid => f.write_str("certificate is not yet valid"),
-            Refusal::Other(error) => write!(f, "certificate not trusted: {error}"),
-        }
-    }
+/// The words are Node's.
+fn disconnected() -> Error {
+    let facts = NetworkFailure { code: Some("ECONNRESET"), ..NetworkFailure::default() };
+    Error::network(
+        facts,
+        "Client network socket disconnected before secure TLS connection was established",
+    )
 }
 
-impl std::error::Error for Refusal {}
-
-/// A self-signed certificate that was given as trusted.
-struct Root {
-    certificate: CertificateDer<'static>,
-    anchor: TrustAnchor<'static>,
-    valid_from: Duration,
-    valid_to: Duration,
-}
-
-struct Verifier {
-    verify: bool,
-    roots: Vec<Root>,
-    /// Given as trusted, but issued by others: as in OpenSSL, they help to build a chain and do not end it.
-    intermediates: Vec<CertificateDer<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("verify", &self.verify).finish_non_exhaustive()
-    }
-}
-
-impl Verifier {
-    fn new(options: &TlsOptions, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        let mut verifier = Self {
-            verify: options.verify,
-            roots: Vec::new(),
-            intermediates: Vec::new(),
-            algorithms,
-        };
-        for trusted in &options.trusted {
-            let certificate = CertificateDer::from(trusted.certificate.clone());
-            if !is_self_signed(&certificate) {
-                verifier.intermediates.push(certificate);
-            } else if let Ok(anchor) = anchor_from_trusted_cert(&certificate) {
-                let anchor = anchor.to_owned();
-                let Trusted { valid_from, valid_to, .. } = *trusted;
-                verifier.roots.push(Root { certificate, anchor, valid_from, valid_to });
-            }
-        }
-        verifier
-    }
-
-    fn check(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Refusal> {
-        let time = Duration::from_secs(now.as_secs());
-        if let Some(root) = self.roots.iter().find(|root| root.certificate == *leaf) {
-            return root.check_dates(time);
-        }
-        let (good, outdated): (Vec<&Root>, Vec<&Root>) =
-            self.roots.iter().partition(|root| root.check_dates(time).is_ok());
-        let outcome = self.check_chain(leaf, chain, &good, now);
-        if matches!(outcome, Err(webpki::Error::UnknownIssuer))
-            && self.check_chain(leaf, chain, &outdated, now).is_ok()
-        {
-            return Err(Refusal::Expired);
-        }
-        outcome.map_err(|error| refusal(error, leaf, chain))
-    }
-
-    fn check_chain(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        roots: &[&Root],
-        now: UnixTime,
-    ) -> Result<(), webpki::Error> {
-        let anchors: Vec<TrustAnchor<'_>> = roots.iter().map(|root| root.anchor.clone()).collect();
-        let intermediates: Vec<CertificateDer<'_>> =
-            chain.iter().chain(&self.intermediates).cloned().collect();
-        EndEntityCert::try_from(leaf)?.verify_for_usage(
-            self.algorithms.all,
-            &anchors,
-            &intermediates,
-            now,
-            KeyUsage::server_auth(),
-            None,
-            None,
-        )?;
-        Ok(())
-    }
-}
-
-impl Root {
-    fn check_dates(&self, now: Duration) -> Result<(), Refusal> {
-        if now < self.valid_from {
-            Err(Refusal::NotYetValid)
-        } else if now > self.valid_to {
-            Err(Refusal::Expired)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
-    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.issuer() == parsed.subject())
-}
-
-fn refusal(
-    error: webpki::Error,
-    leaf: &CertificateDer<'_>,
-    chain: &[CertificateDer<'_>],
-) -> Refusal {
-    match error {
-        webpki::Error::CertExpired { .. } => Refusal::Expired,
-        webpki::Error::CertNotValidYet { .. } => Refusal::NotYetValid,
-        // A certificate of one's own making that is in no list of trusted ones.
-        webpki::Error::CaUsedAsEndEntity | webpki::Error::UnknownIssuer if is_self_signed(leaf) => {
-            Refusal::DepthZeroSelfSigned
-        }
-        webpki::Error::UnknownIssuer if chain.iter().any(is_self_signed) => {
-            Refusal::SelfSignedInChain
-        }
-        webpki::Error::UnknownIssuer if chain.is_empty() => Refusal::UnableToVerifyLeaf,
-        webpki::Error::UnknownIssuer => Refusal::NoIssuer,
-        other => Refusal::Other(other),
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.verify {
-            self.check(leaf, chain, now).map_err(|refusal| {
-                rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(
-                    refusal,
-                ))))
-            })?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        // Whoever takes any certificate gains nothing from its signature, and old ones would not be read here.
-        if !self.verify {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls12_signature(message, leaf, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if !self.verify {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls13_signature(message, leaf, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+/// The code of Node's error for an alert of the server.
+fn alert_code(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::UnexpectedMessage => "ERR_SSL_SSLV3_ALERT_UNEXPECTED_MESSAGE",
+        AlertDescription::BadRecordMac => "ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC",
+        AlertDescription::HandshakeFailure => "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+        AlertDescription::BadCertificate => "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
+        AlertDescription::UnsupportedCertificate => "ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        AlertDescription::CertificateRevoked => "ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED",
+        AlertDescription::CertificateExpired => "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        AlertDescription::CertificateUnknown => "ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        AlertDescription::IllegalParameter => "ERR_SSL_SSLV3_ALERT_ILLEGAL_PARAMETER",
+        AlertDescription::UnknownCA => "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
+        AlertDescription::AccessDenied => "ERR_SSL_TLSV1_ALERT_ACCESS_DENIED",
+        AlertDescription::DecodeError => "ERR_SSL_TLSV1_ALERT_DECODE_ERROR",
+        AlertDescription::DecryptError => "ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR",
+        AlertDescription::ProtocolVersion => "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+        AlertDescription::InsufficientSecurity => "ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        AlertDescription::InternalError => "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR",
+        AlertDescription::UnrecognisedName => "ERR_SSL_TLSV1_UNRECOGNIZED_NAME",
+        AlertDescription::CertificateRequired => "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        AlertDescription::NoApplicationProtocol => "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+        _ => "EPROTO",
     }
 }

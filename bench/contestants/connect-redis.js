@@ -4,7 +4,7 @@
 
 const { RedisStore } = require('connect-redis')
 const { RedisKeys } = require('../data.js')
-const { openRedis } = require('../redis.js')
+const { openRedis } = require('../clients.js')
 const { storeCalls, toSession } = require('./store-calls.js')
 
 /** @typedef {import('./index.js').Place} Place */

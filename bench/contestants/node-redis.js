@@ -4,7 +4,7 @@
 
 const { randomUUID } = require('node:crypto')
 const { RedisKeys } = require('../data.js')
-const { openRedis } = require('../redis.js')
+const { openRedis } = require('../clients.js')
 const { LENGTH_MS, VALUES } = require('./index.js')
 
 /** @typedef {import('./index.js').Place} Place */

@@ -8,10 +8,10 @@ const { median } = require('../stats.js')
 /** @typedef {{ key: string, name: string, points: { inFlight: number, rate: number }[] }} Line */
 /** @typedef {{ x(inFlight: number): number, y(rate: number): number, top: number }} Scale */
 
-const WIDTH = 820
+const WIDTH = 860
 const HEIGHT = 460
 /** Room around the plot: for the title, the names at the lines' ends, the two axes. */
-const MARGIN = { top: 64, right: 190, bottom: 56, left: 64 }
+const MARGIN = { top: 64, right: 224, bottom: 56, left: 64 }
 const PLOT = { right: WIDTH - MARGIN.right, bottom: HEIGHT - MARGIN.bottom }
 /** Names of lines that end close together are moved this far apart. */
 const LABEL_HEIGHT = 17
@@ -106,18 +106,29 @@ function roundUp(rate) {
 }
 
 function style() {
-  const colours = (/** @type {0 | 1} */ page) =>
-    Object.entries(COLOURS).map(([name, pair]) => `--${name}: ${pair[page]};`)
   return `<style>
-svg { ${colours(0).join(' ')} font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; }
-@media (prefers-color-scheme: dark) { svg { ${colours(1).join(' ')} } }
-text { fill: var(--text); }
-.quiet { fill: var(--quiet); }
+text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; }
 .title { font-size: 16px; font-weight: 600; }
 .bold { font-weight: 600; }
-.grid { stroke: var(--grid); }
 .line { fill: none; stroke-linejoin: round; stroke-linecap: round; }
+${colours(0)}
+@media (prefers-color-scheme: dark) {
+${colours(1)}
+}
 </style>`
+}
+
+/**
+ * One class for each colour. No CSS variables, which not every program that shows an SVG knows.
+ *
+ * @param {0 | 1} page light or dark
+ */
+function colours(page) {
+  const rules = Object.entries(COLOURS).map(([name, pair]) => {
+    const colour = pair[page]
+    return `text.${name}, circle.${name} { fill: ${colour}; } .line.${name} { stroke: ${colour}; }`
+  })
+  return rules.join('\n')
 }
 
 /** @param {Results} results */
@@ -125,7 +136,7 @@ function titles({ machine }) {
   const server = machine.versions.PostgreSQL?.replace(/ .*/, '') ?? ''
   const under = `validate, calls a second; PostgreSQL ${server}, ${machine.computer}, ${machine.date}`
   return [
-    `<text class="title" x="16" y="26">Sessions looked up in a second</text>`,
+    `<text class="title text" x="16" y="26">Sessions looked up in a second</text>`,
     `<text class="quiet" x="16" y="46">${asXml(under)}</text>`
   ]
 }
@@ -134,7 +145,7 @@ function titles({ machine }) {
 function grid({ top, y }) {
   const rates = Array.from({ length: GRID_LINES + 1 }, (_, at) => (top / GRID_LINES) * at)
   return rates.flatMap(rate => [
-    `<line class="grid" x1="${MARGIN.left}" x2="${PLOT.right}" y1="${at(y(rate))}" y2="${at(y(rate))}"/>`,
+    `<line class="line grid" x1="${MARGIN.left}" x2="${PLOT.right}" y1="${at(y(rate))}" y2="${at(y(rate))}"/>`,
     `<text class="quiet" x="${MARGIN.left - 10}" y="${at(y(rate) + 4)}" text-anchor="end">${short(rate)}</text>`
   ])
 }
@@ -163,11 +174,10 @@ function drawLine({ key, points }, { x, y }) {
   const places = points.map(({ inFlight, rate }) => `${at(x(inFlight))},${at(y(rate))}`)
   const dashes = dash === undefined ? '' : ` stroke-dasharray="${dash}"`
   const dots = points.map(
-    ({ inFlight, rate }) =>
-      `<circle cx="${at(x(inFlight))}" cy="${at(y(rate))}" r="${width + 0.5}" style="fill: var(--${hue})"/>`
+    ({ inFlight, rate }) => `<circle cx="${at(x(inFlight))}" cy="${at(y(rate))}" r="${width + 0.5}" class="${hue}"/>`
   )
-  const stroke = `stroke-width="${width}"${dashes} style="stroke: var(--${hue})"`
-  return `<polyline class="line" points="${places.join(' ')}" ${stroke}/>${dots.join('')}`
+  const line = `<polyline class="line ${hue}" points="${places.join(' ')}" stroke-width="${width}"${dashes}/>`
+  return line + dots.join('')
 }
 
 /**
@@ -177,10 +187,10 @@ function drawLine({ key, points }, { x, y }) {
 function drawLabels(lines, { y }) {
   const ends = lines.map(line => ({ line, y: y(line.points[line.points.length - 1].rate) }))
   return spread(ends).map(({ line, y: height }) => {
-    const isOurs = look(line.key).hue === 'ours'
-    const rate = short(line.points[line.points.length - 1].rate)
-    return `<text x="${PLOT.right + 12}" y="${at(height + 4)}"${isOurs ? ' class="bold"' : ''} \
-style="fill: var(--${look(line.key).hue})">${asXml(line.name)} ${rate}</text>`
+    const { hue } = look(line.key)
+    const weight = hue === 'ours' ? ' bold' : ''
+    const text = `${line.name} ${short(line.points[line.points.length - 1].rate)}`
+    return `<text class="${hue}${weight}" x="${PLOT.right + 12}" y="${at(height + 4)}">${asXml(text)}</text>`
   })
 }
 

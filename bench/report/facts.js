@@ -10,7 +10,7 @@
  */
 function facts({ machine, plan, leftOut }) {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`)
-  const rounds = `${plan.rounds} rounds of ${plan.turnMs} ms each, medians; ${plan.sessions} sessions`
+  const rounds = `medians of ${plan.rounds} × ${plan.turnMs} ms; ${plan.sessions} sessions`
   /** @type {[string, string][]} */
   const all = [
     ['date', machine.date],

@@ -36,12 +36,21 @@ function publish(results, verdicts) {
 }
 
 /**
+ * Each thing measured on a line of its own, for people who compare two files.
+ *
  * @param {Results} results
  * @param {Verdict[]} goals
  */
 function asJson(results, goals) {
   const { machine, plan, leftOut, contestants, calls, apps, memory } = results
-  return `${JSON.stringify({ machine, plan, leftOut, contestants, goals, calls, apps, memory }, round, 2)}\n`
+  const parts = Object.entries({ machine, plan, leftOut, contestants, goals, calls, apps, memory })
+  return `{\n${parts.map(([name, part]) => `"${name}": ${toLines(part)}`).join(',\n')}\n}\n`
+}
+
+/** @param {unknown} part */
+function toLines(part) {
+  if (!Array.isArray(part)) return JSON.stringify(part, round)
+  return `[${part.map(element => `\n  ${JSON.stringify(element, round)}`).join(',')}]`
 }
 
 /**

@@ -45,9 +45,10 @@ function goalTable(verdicts) {
  * @returns {Table}
  */
 function ratioTable(results, operation) {
-  const title = `${operation}: how many times the calls a second of each has pg-sess-rs Sessions`
+  const ours = results.contestants.find(({ key }) => key === OURS) ?? results.contestants[0]
+  const title = `${operation}: how many times the calls a second of each has ${ours.name}`
   return byInFlight(results, operation, title, (contestant, inFlight) => {
-    const ratio = results.ratio({ operation, inFlight, metric: 'rate' }, OURS, contestant)
+    const ratio = results.ratio({ operation, inFlight, metric: 'rate' }, ours.key, contestant)
     return ratio === undefined ? NOTHING : fixed(ratio)
   })
 }

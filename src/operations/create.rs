@@ -21,6 +21,14 @@ use crate::session_id::SessionId;
 use crate::table::Table;
 use crate::text::{FieldValue, quote_name};
 
+/// Sets of given fields whose statements are kept.
+const MAX_STATEMENTS: usize = 200;
+
+/// For this statement the lock timeout is short, unless the role's is shorter: one call that has to wait for another
+/// transaction (of a user who is being deleted, say) must not hold its batch.
+const PATIENCE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', coalesce(least(\
+     nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0)::int, 200), 200)::text, true))";
+
 /// A session to be made.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -30,6 +38,15 @@ pub struct NewSession {
     pub given: Vec<u16>,
     /// Their values.
     pub values: Vec<FieldValue>,
+}
+
+impl NewSession {
+    /// As many values as given fields, which exist, ascending.
+    pub(crate) fn fits(&self, fields: usize) -> bool {
+        self.given.len() == self.values.len()
+            && self.given.is_sorted_by(|one, next| one < next)
+            && self.given.last().is_none_or(|&last| usize::from(last) < fields)
+    }
 }
 
 pub(crate) struct Create {
@@ -65,6 +82,9 @@ impl Create {
             set: self.set_sql(given).into(),
             alone: self.alone_sql(given, Reader::Core).into(),
         };
+        if known.len() >= MAX_STATEMENTS {
+            known.clear();
+        }
         known.insert(given.to_vec(), statements.clone());
         statements
     }
@@ -104,9 +124,11 @@ impl Create {
             names.push_str(&format!(", v{place}"));
             values.push_str(&format!(", u.v{place}::{}", column.cast));
         }
-        let source =
-            format!("SELECT u.id, {}{values} FROM unnest({arrays}) AS u ({names})", self.times());
-        self.insert(given, &source, Reader::Core)
+        let source = format!(
+            "SELECT u.id, {}{values} FROM patience, unnest({arrays}) AS u ({names})",
+            self.times()
+        );
+        format!("{PATIENCE} {}", self.insert(given, &source, Reader::Core))
     }
 
     /// The form with one parameter a value; `reader` is `Pg` when it runs in a transaction of the caller.
@@ -185,6 +207,11 @@ impl Operation for Create {
             None => Verdict::Answer(Answer::NoSession),
         };
         calls.iter().map(verdict).collect()
+    }
+
+    /// A field may be unique or refer to another table, where somebody is at work.
+    fn may_wait(&self) -> bool {
+        true
     }
 
     fn may_join(&self, first: &NewSession, call: &NewSession) -> bool {

@@ -15,7 +15,9 @@ pub(crate) fn extend(table: &Table, session_length: Duration) -> Locking {
         expiration = now(table.clocks.expiration_is_tz),
         length = interval(session_length),
     );
-    Locking::new(table, &format!(" AND {}", is_live(table)), &work, false)
+    // Not now(): that is when the statement began, and it may have waited for the row ever since.
+    let is_live = is_live(table).replace("now()", "clock_timestamp()");
+    Locking::new(table, &format!(" AND {is_live}"), &work, false)
 }
 
 /// A length as SQL. No unit larger than a second, so no calendar is asked how long a day is; and not as a literal,

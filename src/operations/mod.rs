@@ -69,6 +69,12 @@ pub(crate) trait Operation: Send + Sync + 'static {
         self.set(std::slice::from_ref(call))
     }
 
+    /// Whether the set form may meet another transaction that it has to wait for, however briefly: its calls run alone
+    /// then, and ask [`Self::follow_up`] like a batch.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     /// Whether `call` may travel together with `first`.
     fn may_join(&self, _first: &Self::Call, _call: &Self::Call) -> bool {
         true

@@ -1,0 +1,250 @@
+//! What OpenSSL looks at in a certificate and webpki does not tell: read from DER, nothing decided.
+//!
+//! webpki reads version 3 only. Certificates made by hand are often of version 1, which has no extensions: that is what
+//! `openssl x509 -req` makes unless it is told otherwise.
+//!
+//! <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
+use webpki::RawPublicKeyEntity;
+
+const BOOLEAN: u8 = 0x01;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OID: u8 = 0x06;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+
+// Bits of the first byte of a key usage, counted from the left.
+const DIGITAL_SIGNATURE: u8 = 0x80;
+const KEY_ENCIPHERMENT: u8 = 0x20;
+const KEY_AGREEMENT: u8 = 0x08;
+const KEY_CERT_SIGN: u8 = 0x04;
+
+/// A certificate.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) issuer: Vec<u8>,
+    pub(super) subject: Vec<u8>,
+    /// From when and until when it holds, since 1970.
+    pub(super) valid: (Duration, Duration),
+    pub(super) is_version_1: bool,
+    pub(super) has_name_constraints: bool,
+    pub(super) public_key: SubjectPublicKeyInfoDer<'static>,
+    /// What `signature` signs.
+    signed: Vec<u8>,
+    /// The signature's algorithm, as `SignatureVerificationAlgorithm` names it.
+    algorithm: Vec<u8>,
+    signature: Vec<u8>,
+    is_ca: Option<bool>,
+    /// How many issuers may stand between it and the last certificate.
+    path_length: Option<usize>,
+    key_usage: Option<u8>,
+    /// Whether it is for servers, where it says what it is for.
+    for_servers: Option<bool>,
+}
+
+impl Certificate {
+    /// `None` if it is not a certificate.
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let mut outer = Reader(Reader(der).expect(SEQUENCE)?.content);
+        let signed = outer.expect(SEQUENCE)?;
+        let algorithm = outer.expect(SEQUENCE)?.content.to_vec();
+        let signature = bits(outer.expect(BIT_STRING)?.content)?.to_vec();
+        let mut inner = Reader(signed.content);
+        let version = inner.optional(VERSION);
+        inner.expect(INTEGER)?; // serial number
+        inner.expect(SEQUENCE)?; // the algorithm again
+        let issuer = inner.expect(SEQUENCE)?.whole.to_vec();
+        let mut validity = Reader(inner.expect(SEQUENCE)?.content);
+        let valid = (time(&validity.next()?)?, time(&validity.next()?)?);
+        let subject = inner.expect(SEQUENCE)?.whole.to_vec();
+        let public_key = inner.expect(SEQUENCE)?.whole.to_vec().into();
+        let mut certificate = Self {
+            issuer,
+            subject,
+            valid,
+            is_version_1: version.is_none(),
+            has_name_constraints: false,
+            public_key,
+            signed: signed.whole.to_vec(),
+            algorithm,
+            signature,
+            is_ca: None,
+            path_length: None,
+            key_usage: None,
+            for_servers: None,
+        };
+        if let Some(extensions) = inner.optional(EXTENSIONS) {
+            certificate.read_extensions(extensions.content)?;
+        }
+        Some(certificate)
+    }
+
+    fn read_extensions(&mut self, content: &[u8]) -> Option<()> {
+        let mut extensions = Reader(Reader(content).expect(SEQUENCE)?.content);
+        while !extensions.0.is_empty() {
+            let mut extension = Reader(extensions.expect(SEQUENCE)?.content);
+            let id = extension.expect(OID)?.content;
+            extension.optional(BOOLEAN); // whether it is critical
+            let mut value = Reader(extension.expect(OCTET_STRING)?.content);
+            match id {
+                KEY_USAGE => {
+                    let usage = bits(value.expect(BIT_STRING)?.content)?;
+                    self.key_usage = Some(usage.first().copied().unwrap_or(0));
+                }
+                BASIC_CONSTRAINTS => {
+                    let mut constraints = Reader(value.expect(SEQUENCE)?.content);
+                    let ca = constraints.optional(BOOLEAN);
+                    self.is_ca = Some(ca.is_some_and(|ca| ca.content != [0]));
+                    self.path_length =
+                        constraints.optional(INTEGER).map(|limit| number(limit.content));
+                }
+                EXTENDED_KEY_USAGE => {
+                    let uses = value.expect(SEQUENCE)?.content;
+                    self.for_servers = Some(names(uses)?.contains(&SERVER_AUTH));
+                }
+                NAME_CONSTRAINTS => self.has_name_constraints = true,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// Whether it says that it may issue others.
+    pub(super) fn says_ca(&self) -> bool {
+        self.is_ca == Some(true)
+    }
+
+    /// Whether OpenSSL lets it issue others, for servers (its `check_ca` and `check_purpose_ssl_server`).
+    pub(super) fn may_issue(&self) -> bool {
+        let is_issuer = match (self.key_may_sign(), self.is_ca) {
+            (Some(false), _) => false,
+            (_, Some(is_ca)) => is_ca,
+            (None, None) => self.is_version_1 && self.is_self_issued(),
+            (Some(true), None) => true,
+        };
+        is_issuer && self.for_servers != Some(false)
+    }
+
+    /// Whether it may have so many issuers between itself and the last certificate.
+    pub(super) fn may_lead_over(&self, issuers: usize) -> bool {
+        self.path_length.is_none_or(|limit| issuers <= limit)
+    }
+
+    /// Whether its key is for signing certificates, where it says what its key is for.
+    pub(super) fn key_may_sign(&self) -> Option<bool> {
+        self.key_usage.map(|usage| usage & KEY_CERT_SIGN != 0)
+    }
+
+    /// Whether OpenSSL takes it from a server (its `check_purpose_ssl_server`).
+    pub(super) fn may_serve(&self) -> bool {
+        const USES: u8 = DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT;
+        self.for_servers != Some(false) && self.key_usage.is_none_or(|usage| usage & USES != 0)
+    }
+
+    /// Whether `issuer` signed it, with one of `algorithms`.
+    pub(super) fn is_signed_by(
+        &self,
+        issuer: &Self,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> bool {
+        let Ok(key) = RawPublicKeyEntity::try_from(&issuer.public_key) else { return false };
+        algorithms
+            .iter()
+            .filter(|algorithm| algorithm.signature_alg_id().as_ref() == self.algorithm)
+            .any(|algorithm| {
+                key.verify_signature(*algorithm, &self.signed, &self.signature).is_ok()
+            })
+    }
+}
+
+/// One value in DER.
+struct Value<'a> {
+    tag: u8,
+    content: &'a [u8],
+    /// With tag and length.
+    whole: &'a [u8],
+}
+
+/// Reads values that lie one after the other.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<Value<'a>> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, mut rest) = rest.split_first()?;
+        let length = if first < 0x80 {
+            usize::from(first)
+        } else {
+            let (digits, behind) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            rest = behind;
+            let fits = (1..=size_of::<u32>()).contains(&digits.len());
+            fits.then(|| digits.iter().fold(0, |sum, &digit| sum << 8 | usize::from(digit)))?
+        };
+        let (content, behind) = rest.split_at_checked(length)?;
+        let whole = self.0.get(..self.0.len() - behind.len())?;
+        self.0 = behind;
+        Some(Value { tag, content, whole })
+    }
+
+    fn expect(&mut self, tag: u8) -> Option<Value<'a>> {
+        self.next().filter(|value| value.tag == tag)
+    }
+
+    fn optional(&mut self, tag: u8) -> Option<Value<'a>> {
+        if self.0.first() == Some(&tag) { self.next() } else { None }
+    }
+}
+
+/// The bytes of a bit string; how many bits of the last one are unused does not matter here.
+fn bits(content: &[u8]) -> Option<&[u8]> {
+    content.split_first().map(|(_, bits)| bits)
+}
+
+/// A small number; one that is too large for that limits nothing.
+fn number(content: &[u8]) -> usize {
+    content
+        .iter()
+        .try_fold(0, |sum: usize, &digit| Some(sum.checked_mul(256)? + usize::from(digit)))
+        .unwrap_or(usize::MAX)
+}
+
+fn names(content: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut reader = Reader(content);
+    let mut names = Vec::new();
+    while !reader.0.is_empty() {
+        names.push(reader.expect(OID)?.content);
+    }
+    Some(names)
+}
+
+/// A time before 1970 counts as 1970.
+fn time(value: &Value<'_>) -> Option<Duration> {
+    let text = std::str::from_utf8(value.content).ok()?;
+    let text = match value.tag {
+        GENERALIZED_TIME => text.to_owned(),
+        // A year of two digits belongs to 1950 to 2049.
+        UTC_TIME => format!("{}{text}", if text.get(..2)? < "50" { "20" } else { "19" }),
+        _ => return None,
+    };
+    let seconds = NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?.and_utc().timestamp();
+    Some(Duration::from_secs(seconds.try_into().unwrap_or(0)))
+}
