@@ -247,7 +247,7 @@ impl<O: Operation> Batcher<O> {
         }));
         let added = state.queue.len() - before;
         // Counted in before anything can settle.
-        self.road.take_in(0);
+        self.road.take_in(added);
         let departures = added.div_ceil(limits.batch).min(limits.away.saturating_sub(state.away));
         state.away += departures;
         drop(state);
