@@ -1,6 +1,7 @@
 //! A schema of one's own, and a plain connection to look into it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use pg_sess_rs::connect::{Password, Settings};
@@ -28,6 +29,7 @@ pub(crate) struct Place {
     server: &'static Server,
     database: Option<String>,
     roles: std::sync::Mutex<Vec<String>>,
+    _watchdog: Watchdog,
 }
 
 impl Place {
@@ -52,7 +54,8 @@ impl Place {
         let name = unique_name();
         let sql = server.connect(database.as_deref()).await;
         sql.batch_execute(&format!("CREATE SCHEMA {name}")).await.expect("a schema");
-        Self { name, sql, server, database, roles: std::sync::Mutex::default() }
+        let roles = std::sync::Mutex::default();
+        Self { name, sql, server, database, roles, _watchdog: Watchdog::start() }
     }
 
     pub(crate) fn table(&self) -> String {
@@ -226,6 +229,26 @@ impl Drop for Place {
             runtime.expect("a runtime").block_on(work);
         });
         let _ = thread.join();
+    }
+}
+
+/// Ends the program when a test does not come to its end: a call that never settles fails the tests, it does not hang
+/// them.
+struct Watchdog(#[expect(dead_code, reason = "its drop is what counts")] mpsc::Sender<()>);
+
+impl Watchdog {
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    fn start() -> Self {
+        let (test_lives, test_is_over) = mpsc::channel();
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        std::thread::spawn(move || {
+            if test_is_over.recv_timeout(Self::PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("{test} hangs: no end after {:?}", Self::PATIENCE);
+                std::process::exit(1);
+            }
+        });
+        Self(test_lives)
     }
 }
 
