@@ -10,7 +10,8 @@
 //! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
 //! | [`table`] | creates the table, adopts it, verifies it |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
-//! | [`batcher`] | calls that wait together travel together |
+//! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
+//! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
 //! | [`retry`] | which failure of which operation may run again |
 //! | [`pool`] | a deadpool of connections; nothing waits longer than its deadline |
@@ -19,6 +20,7 @@
 //! | [`row`], [`text`] | a session's row; values as text, in and out |
 //! | [`error`], [`stats`] | the one error; the counters |
 
+mod attempt;
 mod batcher;
 pub mod connect;
 pub mod error;
@@ -27,6 +29,7 @@ mod operations;
 pub mod options;
 mod pool;
 mod retry;
+mod road;
 mod row;
 pub mod session_id;
 pub mod sessions;

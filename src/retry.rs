@@ -1,4 +1,4 @@
-//! Which failure may be followed by another attempt. The loop that asks is the batcher's; nothing else tries twice.
+//! Which failure may be followed by another attempt. The loop that asks is in `attempt`; nothing else tries twice.
 //!
 //! An attempt may follow if doing the work twice is the same as doing it once. That holds for every operation here:
 //! create carries its own id and inserts with ON CONFLICT, extend and destroy name their rows.

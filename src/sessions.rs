@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use crate::batcher::{Batcher, Road};
+use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::fields::{FieldSpec, check_fields};
@@ -20,13 +20,14 @@ use crate::operations::locking::Locking;
 use crate::operations::validate::{self, Validate};
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::road::Road;
 use crate::session_id::SessionId;
 use crate::stats::Stats;
 use crate::table::{self, Table};
 
-pub use crate::batcher::{Outcome, Reply, Sink};
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
+pub use crate::road::{Outcome, Reply, Sink};
 pub use crate::row::SessionRow;
 pub use crate::text::FieldValue;
 

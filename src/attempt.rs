@@ -1,0 +1,245 @@
+//! One batch's way to the server and back: the attempts, the calls that run again one by one, the statement itself.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Row;
+
+use crate::error::{Error, Step};
+use crate::operations::{Answer, Operation, Verdict};
+use crate::pool::{Connection, Pool, Request};
+use crate::retry::Attempts;
+
+/// Between two looks at a row that somebody else holds.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Rows that came, and what they mean for each call.
+pub(crate) struct Answers {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) verdicts: Vec<Result<Verdict, Error>>,
+}
+
+/// Which form of the statement is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For any number of calls; skips what somebody else holds.
+    Set,
+    /// For one call; waits.
+    Alone,
+}
+
+/// Runs calls of one operation.
+pub(crate) struct Runner<'a, O> {
+    pub(crate) operation: &'a O,
+    pub(crate) pool: &'a Pool,
+}
+
+impl<O: Operation> Runner<'_, O> {
+    /// The answers, whatever happens.
+    pub(crate) async fn guarded(
+        &self,
+        calls: &[O::Call],
+        form: Form,
+        deadline: Instant,
+    ) -> Answers {
+        let answers = AssertUnwindSafe(self.answers(calls, form, deadline)).catch_unwind().await;
+        match answers {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => failed(calls, &error),
+            Err(_) => failed(calls, &Error::internal("a panic in the core ended this call")),
+        }
+    }
+
+    /// The only loop over attempts.
+    async fn answers(
+        &self,
+        calls: &[O::Call],
+        form: Form,
+        deadline: Instant,
+    ) -> Result<Answers, Error> {
+        let mut attempts = Attempts::new(deadline, self.pool.max_size());
+        loop {
+            let connection = match self.pool.get(attempts.deadline()).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    attempts.after_connecting(error).await?;
+                    continue;
+                }
+            };
+            match self.attempt(&connection, calls, form, &attempts).await {
+                Ok(answers) => return Ok(answers),
+                Err(error) => {
+                    drop(connection);
+                    attempts.after_statement(error).await?;
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        connection: &Connection,
+        calls: &[O::Call],
+        form: Form,
+        attempts: &Attempts,
+    ) -> Result<Answers, Error> {
+        match self.statement(connection, calls, form, attempts).await {
+            Ok((rows, verdicts)) => {
+                Ok(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() })
+            }
+            Err(error)
+                if form == Form::Set
+                    && calls.len() > 1
+                    && error.is_lock_timeout()
+                    && self.operation.may_wait() =>
+            {
+                let verdicts = calls.iter().map(|_| Ok(Verdict::Alone)).collect();
+                Ok(Answers { rows: Vec::new(), verdicts })
+            }
+            Err(error) if error.may_belong_to_one_call() => {
+                if calls.len() > 1 {
+                    self.one_by_one(connection, calls, attempts).await
+                } else {
+                    Ok(failed(calls, &error))
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds the guilty call of a failed batch: each call is a statement and a transaction of its own now.
+    async fn one_by_one(
+        &self,
+        connection: &Connection,
+        calls: &[O::Call],
+        attempts: &Attempts,
+    ) -> Result<Answers, Error> {
+        let run =
+            |call| self.statement(connection, std::slice::from_ref(call), Form::Set, attempts);
+        let mut outcomes = Vec::with_capacity(calls.len());
+        if let [first, others @ ..] = calls {
+            // The first one prepares the statement, the others use it.
+            let outcome = run(first).await;
+            if let Err(error) = &outcome
+                && error.is_timeout()
+            {
+                // The connection is given up: what were sent on it now, nobody would cancel.
+                return Err(error.clone());
+            }
+            outcomes.push(outcome);
+            outcomes.extend(join_all(others.iter().map(run)).await);
+        }
+        let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
+        for outcome in outcomes {
+            match outcome {
+                Ok((rows, verdicts)) => {
+                    let first_row = answers.rows.len();
+                    answers.rows.extend(rows);
+                    answers
+                        .verdicts
+                        .extend(verdicts.into_iter().map(|verdict| Ok(moved(verdict, first_row))));
+                }
+                // All of them run again: what was done already is found done.
+                Err(error) if error.is_connection_lost() => return Err(error),
+                Err(error) => answers.verdicts.push(Err(error)),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Sends the calls as one statement, and a second one if the first leaves calls open.
+    async fn statement(
+        &self,
+        connection: &Connection,
+        calls: &[O::Call],
+        form: Form,
+        attempts: &Attempts,
+    ) -> Result<(Vec<Row>, Vec<Verdict>), Error> {
+        let request = match (form, calls) {
+            (Form::Alone, [call]) => self.operation.alone(call),
+            _ => self.operation.set(calls),
+        };
+        let repeated = attempts.may_have_happened();
+        let deadline = attempts.deadline();
+        let mut rows = run_fresh(connection, &request, deadline).await?;
+        let read = self.operation.read(&rows, calls, repeated);
+        let open: Vec<&O::Call> = calls
+            .iter()
+            .zip(&read)
+            .filter_map(|(call, answer)| answer.is_none().then_some(call))
+            .collect();
+        let mut verdicts = Vec::new();
+        if !open.is_empty() {
+            // The form that waits leaves nothing to ask: what it did not find is not there.
+            let waited = form == Form::Alone && !self.operation.may_wait();
+            let asked = if waited { None } else { self.operation.follow_up(&open) };
+            let more = match asked {
+                Some(request) => run_fresh(connection, &request, deadline).await?,
+                None => Vec::new(),
+            };
+            verdicts = self.operation.verdicts(&more, rows.len(), &open, repeated);
+            rows.extend(more);
+        }
+        let mut verdicts = verdicts.into_iter();
+        let settled = read.into_iter().map(|answer| match answer {
+            Some(answer) => Verdict::Answer(answer),
+            None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
+        });
+        let settled = settled.collect();
+        Ok((rows, settled))
+    }
+
+    /// The answer of a call that waits for its row, without holding the only connection meanwhile.
+    pub(crate) async fn again(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+        while Instant::now() < deadline {
+            let answers = self.guarded(calls, Form::Set, deadline).await;
+            if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
+                return answers;
+            }
+            sleep(PAUSE).await;
+        }
+        failed(calls, &Error::timeout(Step::WaitingForAnswer))
+    }
+}
+
+/// Runs a statement; where the schema changed under a prepared one, it is prepared anew.
+async fn run_fresh(
+    connection: &Connection,
+    request: &Request,
+    deadline: Instant,
+) -> Result<Vec<Row>, Error> {
+    match connection.run(request, deadline).await {
+        Err(error) if error.is_stale_statement() => {
+            connection.forget(request);
+            connection.run(request, deadline).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// All of them failed.
+pub(crate) fn failed<C>(calls: &[C], error: &Error) -> Answers {
+    Answers { rows: Vec::new(), verdicts: calls.iter().map(|_| Err(error.clone())).collect() }
+}
+
+/// What a verdict means for the caller.
+pub(crate) fn settle(verdict: Result<Verdict, Error>) -> Result<Answer, Error> {
+    match verdict? {
+        Verdict::Answer(answer) => Ok(answer),
+        Verdict::Alone => Err(Error::internal("a call that waited for its row was put off again")),
+    }
+}
+
+/// The same verdict when its rows stand behind others.
+fn moved(verdict: Verdict, first_row: usize) -> Verdict {
+    match verdict {
+        Verdict::Answer(Answer::Row(place)) => Verdict::Answer(Answer::Row(place + first_row)),
+        Verdict::Answer(Answer::NewRow(place)) => {
+            Verdict::Answer(Answer::NewRow(place + first_row))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,163 @@
+//! What all queues of a `Sessions` share: connections, counters, and the way on which outcomes go back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio_postgres::Row;
+
+use crate::error::Error;
+use crate::operations::Answer;
+use crate::options::Options;
+use crate::pool::Pool;
+use crate::row::SessionRow;
+use crate::stats::Counters;
+
+/// Larger batches gain nothing, and their answers would hold the event loop.
+const MAX_BATCH: usize = 128;
+/// Batches of one operation that are away at once: while one's answer is read, the next is at the server.
+const BATCHES_AWAY: usize = 2;
+
+/// Takes the outcomes of a batch: one call of this for all of them.
+pub trait Sink: Send + Sync {
+    /// `rows` holds what [`Answer::Row`] points at.
+    fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]);
+}
+
+/// Where a call's outcome goes.
+pub enum Reply {
+    /// To the sink, under this number.
+    Number(u64),
+    /// To a future.
+    Waiter(oneshot::Sender<Result<Outcome, Error>>),
+}
+
+/// What came of a call, for one that waits for it alone.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The session's row, if there is such a live session.
+    Session(Option<SessionRow>),
+    /// Done, or there was nothing to do.
+    Done(bool),
+}
+
+/// What all queues of a `Sessions` share.
+pub(crate) struct Road {
+    pub(crate) pool: Pool,
+    pub(crate) counters: Counters,
+    pub(crate) runtime: Handle,
+    pub(crate) limits: Limits,
+    sink: Option<Arc<dyn Sink>>,
+    /// Calls that have not settled.
+    outstanding: AtomicUsize,
+    all_settled: Notify,
+    /// Calls that wait for a row held by somebody else. They may take only part of the pool, so that a transaction
+    /// that holds many rows does not bring validate to a stop.
+    pub(crate) alone: Semaphore,
+}
+
+/// What a queue keeps to.
+pub(crate) struct Limits {
+    /// Calls in a batch.
+    pub(crate) batch: usize,
+    /// Batches away at once.
+    pub(crate) away: usize,
+    /// The longest that a call takes.
+    pub(crate) call_timeout: Duration,
+}
+
+impl Road {
+    pub(crate) fn new(
+        pool: Pool,
+        options: &Options,
+        runtime: Handle,
+        sink: Option<Arc<dyn Sink>>,
+    ) -> Self {
+        let (batch, away) =
+            if options.batch { (MAX_BATCH, BATCHES_AWAY) } else { (1, options.max_connections) };
+        Self {
+            pool,
+            counters: Counters::default(),
+            sink,
+            runtime,
+            limits: Limits { batch, away, call_timeout: options.call_timeout() },
+            outstanding: AtomicUsize::new(0),
+            all_settled: Notify::new(),
+            alone: Semaphore::new((options.max_connections / 2).max(1)),
+        }
+    }
+
+    /// Counts calls in; each has to be settled through [`Self::deliver`].
+    pub(crate) fn take_in(&self, calls: usize) {
+        self.outstanding.fetch_add(calls, Ordering::AcqRel);
+        self.counters.calls.add(calls);
+    }
+
+    /// Settles calls.
+    pub(crate) fn deliver(&self, rows: &[Row], settled: Vec<(Reply, Result<Answer, Error>)>) {
+        let count = settled.len();
+        let mut numbered = Vec::with_capacity(count);
+        for (reply, outcome) in settled {
+            if outcome.is_err() {
+                self.counters.errors.add(1);
+            }
+            match reply {
+                Reply::Number(number) => numbered.push((number, outcome)),
+                // A receiver that is gone has lost interest.
+                Reply::Waiter(waiter) => drop(waiter.send(owned(rows, outcome))),
+            }
+        }
+        if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
+            sink.deliver(rows, &numbered);
+        }
+        self.end(count);
+    }
+
+    /// Something that is no call but that [`Self::settled`] waits for, until the answer is dropped.
+    pub(crate) fn begin(&self) -> Work<'_> {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+        Work(self)
+    }
+
+    fn end(&self, count: usize) {
+        if self.outstanding.fetch_sub(count, Ordering::AcqRel) == count {
+            self.all_settled.notify_waiters();
+        }
+    }
+
+    /// Waits until no call is under way.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let settled = self.all_settled.notified();
+            tokio::pin!(settled);
+            // Registered before the check, so that no notification falls between the two.
+            settled.as_mut().enable();
+            if self.outstanding.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            settled.await;
+        }
+    }
+}
+
+/// Work under way.
+pub(crate) struct Work<'a>(&'a Road);
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.0.end(1);
+    }
+}
+
+fn owned(rows: &[Row], outcome: Result<Answer, Error>) -> Result<Outcome, Error> {
+    match outcome? {
+        Answer::Row(place) | Answer::NewRow(place) => match rows.get(place) {
+            Some(row) => SessionRow::read(row).map(|row| Outcome::Session(Some(row))),
+            None => Err(Error::internal("an answer points at no row")),
+        },
+        Answer::NoSession => Ok(Outcome::Session(None)),
+        Answer::Done(done) => Ok(Outcome::Done(done)),
+    }
+}
