@@ -8,6 +8,7 @@ const { checkPgpAndDb, holdsConnection, namesDatabase, wrongDatabase } = require
 const { MaybeIgnored } = require('./lib/maybe-ignored.js')
 const { checkFields, checkLength, checkOptions } = require('./lib/options.js')
 const { Sessions } = require('./lib/sessions.js')
+const { traced } = require('./lib/traced.js')
 
 /**
  * @param {unknown} pgp
@@ -55,9 +56,8 @@ async function setUp(sessions) {
  * @param {unknown} db
  * @param {unknown} FIELDS
  */
-async function createSession(pgp, db, FIELDS) {
-  checkPgpAndDb(pgp, db)
-  return (await sessionsOf(pgp, db)).create(FIELDS, 'FIELDS')
+function createSession(pgp, db, FIELDS) {
+  return call(pgp, db, sessions => sessions.create(FIELDS, 'FIELDS'))
 }
 
 /**
@@ -65,9 +65,8 @@ async function createSession(pgp, db, FIELDS) {
  * @param {unknown} db
  * @param {unknown} SID
  */
-async function validateSession(pgp, db, SID) {
-  checkPgpAndDb(pgp, db)
-  return (await sessionsOf(pgp, db)).validate(SID)
+function validateSession(pgp, db, SID) {
+  return call(pgp, db, sessions => sessions.validate(SID))
 }
 
 /**
@@ -75,9 +74,8 @@ async function validateSession(pgp, db, SID) {
  * @param {unknown} db
  * @param {unknown} SID
  */
-async function extendSession(pgp, db, SID) {
-  checkPgpAndDb(pgp, db)
-  return (await sessionsOf(pgp, db)).extend(SID)
+function extendSession(pgp, db, SID) {
+  return call(pgp, db, sessions => sessions.extend(SID))
 }
 
 /**
@@ -85,9 +83,26 @@ async function extendSession(pgp, db, SID) {
  * @param {unknown} db
  * @param {unknown} SID
  */
-async function destroySession(pgp, db, SID) {
-  checkPgpAndDb(pgp, db)
-  return (await sessionsOf(pgp, db)).destroy(SID)
+function destroySession(pgp, db, SID) {
+  return call(pgp, db, sessions => sessions.destroy(SID))
+}
+
+/**
+ * Not an async function: its caller awaits the operation's own promise, and is so seen in the stack of a failure.
+ *
+ * @param {unknown} pgp
+ * @param {unknown} db
+ * @param {(sessions: import('./lib/databases.js').Operations) => Promise<any>} operation
+ * @returns {Promise<any>}
+ */
+function call(pgp, db, operation) {
+  try {
+    checkPgpAndDb(pgp, db)
+    const sessions = sessionsOf(pgp, db)
+    return sessions instanceof Promise ? traced(sessions.then(operation)) : operation(sessions)
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
 /**
@@ -102,7 +117,7 @@ async function connect(connection, options) {
   const checked = checkOptions(others, 'options')
   const sessions = new Sessions(connection, checkFields(fields, 'options.fields'), checked, false)
   try {
-    return await setUp(sessions)
+    return await traced(setUp(sessions))
   } catch (error) {
     await sessions.close()
     throw error

@@ -9,6 +9,7 @@ const { holdsConnection, isOwnKind } = require('./kinds.js')
 const { Sessions } = require('./sessions.js')
 
 /**
+ * @typedef {Sessions | import('./in-transaction.js').InTransaction} Operations
  * @typedef {{ sessions: Sessions, pgp: unknown, dc: unknown, address: string }} Home an initialised database, and what
  *   tells it from others
  */
@@ -73,7 +74,7 @@ function settle(db, home, former) {
  *
  * @param {unknown} pgp
  * @param {any} db
- * @returns {Sessions | Promise<import('./in-transaction.js').InTransaction>}
+ * @returns {Sessions | Promise<Operations>}
  */
 function sessionsOf(pgp, db) {
   if (holdsConnection(db)) return Sessions.through(findHome(pgp, db).sessions, db)

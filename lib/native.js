@@ -6,6 +6,7 @@
 const { setInterval } = require('node:timers')
 const { Core: NativeCore } = require('../native/binding.js')
 const { toError } = require('./errors.js')
+const { toBeTraced } = require('./traced.js')
 
 /**
  * @typedef {import('./errors.js').Failure} Failure
@@ -112,7 +113,7 @@ class Waiting {
     if (call === undefined) return
     if (outcome?.failed !== undefined) {
       const failure = failures[outcome.failed]
-      call.reject(this.#questions.thrown(failure) ?? toError(failure, this.#classes))
+      call.reject(this.#questions.thrown(failure) ?? toBeTraced(toError(failure, this.#classes)))
       return
     }
     try {

@@ -8,6 +8,7 @@ const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
 const { checkValues } = require('./options.js')
 const { Table } = require('./table.js')
+const { traced } = require('./traced.js')
 
 /** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
 
@@ -88,28 +89,23 @@ class Sessions {
    * @param {unknown} values
    * @param {string} [argument] what errors call the values
    */
-  async create(values, argument = 'values') {
-    const entries = checkValues(values, argument)
-    if (this.#closed) throw closed()
-    const table = this.#table ?? (await Sessions.ready(this))
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
-    const { given, values: parameters } = table.forCore(entries)
-    return this.#core.create(given, parameters, table.readRow)
+  create(values, argument = 'values') {
+    return traced(this.#create(values, argument))
   }
 
   /** @param {unknown} sid */
   validate(sid) {
-    return this.#ask('validate', sid, null)
+    return traced(this.#ask('validate', sid, null))
   }
 
   /** @param {unknown} sid */
   extend(sid) {
-    return this.#ask('extend', sid, false)
+    return traced(this.#ask('extend', sid, false))
   }
 
   /** @param {unknown} sid */
   destroy(sid) {
-    return this.#ask('destroy', sid, false)
+    return traced(this.#ask('destroy', sid, false))
   }
 
   stats() {
@@ -123,6 +119,19 @@ class Sessions {
 
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
     return this.close()
+  }
+
+  /**
+   * @param {unknown} values
+   * @param {string} argument
+   */
+  async #create(values, argument) {
+    const entries = checkValues(values, argument)
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
+    const { given, values: parameters } = table.forCore(entries)
+    return this.#core.create(given, parameters, table.readRow)
   }
 
   /**
