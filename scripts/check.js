@@ -27,7 +27,7 @@ const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedd
 function withServer() {
   return [
     { command: 'cargo', args: ['test'], alone: 'npm run test:rust' },
-    { command: 'node', args: ['--test', ...testFiles()], alone: 'npm run test:js' }
+    { command: 'node', args: ['--test', '--test-timeout=600000', ...testFiles()], alone: 'npm run test:js' }
   ]
 }
 

@@ -112,16 +112,22 @@ async fn values_are_never_read_as_sql(road: Road) {
 
 async fn bytes_are_in_the_format_of_the_column(road: Road) {
     let place = Place::new().await;
-    let declared = [("b", "BYTEA"), ("n", "INT")];
+    let declared = [("b", "BYTEA"), ("n", "INT"), ("t", "TEXT")];
     let sessions = place.sessions_with(&declared, road(place.options())).await;
     let bytes = |bytes: &[u8]| FieldValue::Bytes(bytes.to_vec());
 
-    let calls = (0..3)
-        .map(|n| sessions.create(vec![0, 1], vec![bytes(&[0, 92, 255]), bytes(&[0, 0, 1, n])]));
+    let calls = (0..3).map(|n| {
+        let values = vec![bytes(&[0, 92, 255]), bytes(&[0, 0, 1, n]), bytes(b"abc")];
+        sessions.create(vec![0, 1, 2], values)
+    });
 
     for (n, row) in join_all(calls).await.into_iter().enumerate() {
-        let expected = ["\\x005cff".to_owned(), (256 + n).to_string()];
+        let expected = ["\\x005cff".to_owned(), (256 + n).to_string(), "abc".to_owned()];
         assert_eq!(row.unwrap().fields, expected.map(Some));
+    }
+    let texts = (0..3).map(|_| sessions.create(vec![2], vec![bytes(b"abc")]));
+    for row in join_all(texts).await {
+        assert_eq!(row.unwrap().fields[2].as_deref(), Some("abc"));
     }
 }
 

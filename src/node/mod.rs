@@ -319,18 +319,14 @@ fn no_session(operation: IdOperation) -> Answer {
     }
 }
 
-/// Cuts a packed list into ids. A character outside ASCII shifts all bytes behind it, so such a list is cut by
-/// JavaScript's units instead.
+/// Cuts a packed list into ids. In a list that is not exactly as long as it should be nobody's place is sure, so
+/// nobody gets a session.
 fn split_ids(ids: &str, count: usize) -> Vec<Option<SessionId>> {
-    if ids.len() == count * ID_LENGTH && ids.is_ascii() {
-        let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(SessionId::parse);
-        return ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect();
+    if ids.len() != count * ID_LENGTH || !ids.is_ascii() {
+        return vec![None; count];
     }
-    let units: Vec<u16> = ids.encode_utf16().collect();
-    let parse = |units: &[u16]| SessionId::parse(&String::from_utf16_lossy(units));
-    let mut parsed: Vec<_> = units.chunks(ID_LENGTH).map(parse).collect();
-    parsed.resize(count, None);
-    parsed
+    let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(SessionId::parse);
+    ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect()
 }
 
 fn field_value(value: Value) -> FieldValue {
