@@ -24,8 +24,9 @@ const { resolveTls } = require('./tls.js')
  *   pg: PgFacts,
  *   timeouts: { connectTimeout?: number, queryTimeout?: number },
  *   maxConnections: number | undefined,
+ *   address: string,
  *   throughCaller: boolean
- * }} Resolved `throughCaller`: the caller watches or changes statements, so they must run through its own object
+ * }} Resolved `address`: what tells the connection from others; `throughCaller`: the caller watches or changes statements, so they must run through its own object
  */
 
 /** pg-promise's initialisation options that see or change what is sent or what comes back. */
@@ -77,6 +78,7 @@ function resolveConnection(source) {
     },
     timeouts: givenTimeouts(client, config),
     maxConnections: givenMax(source, pool),
+    address: addressOf(client.connectionParameters),
     throughCaller: isOwnKind.pgPromise(source) && isWatched(source)
   }
 }
@@ -323,12 +325,12 @@ function givenMax(source, pool) {
 }
 
 /**
- * What two connections to one database by one user have in common.
+ * What two connections made from the same settings have in common. Options are part of it: they hold the search_path.
  *
- * @param {{ user?: string, host: string, port: number | string, database?: string | null }} settings
+ * @param {any} connectionParameters of a client of pg
  */
-function addressOf({ user, host, port, database }) {
-  return JSON.stringify([user, host, Number(port), database])
+function addressOf({ user, host, port, database, options }) {
+  return JSON.stringify([user, host, Number(port), database, options ?? null])
 }
 
 exports.addressOf = addressOf

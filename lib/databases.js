@@ -97,13 +97,11 @@ function findHome(pgp, caller) {
   const found = homes.filter(home => mayBelong(home, pgp, caller))
   if (found.length === 1) return found[0]
   if (found.length === 0) throw notInitialised('the database of this task, transaction or connection')
-  throw withCode(
-    new Error(
-      `this task, transaction or connection may belong to ${found.length} initialised databases; ` +
-        'give each database a context of its own, the second argument of pgp(…), to tell them apart'
-    ),
-    'PGSESS_NOT_INITIALISED'
-  )
+  const advice = isOwnKind.client(caller)
+    ? 'initialise only one of those that connect alike'
+    : 'give each database a context of its own, the second argument of pgp(…), to tell them apart'
+  const message = `this task, transaction or connection may belong to ${found.length} initialised databases; ${advice}`
+  throw withCode(new Error(message), 'PGSESS_NOT_INITIALISED')
 }
 
 /**

@@ -2,7 +2,7 @@
 
 // class Sessions: one method an operation, one call each. Sets the table up before the first of them.
 
-const { addressOf, resolveConnection } = require('./connection.js')
+const { resolveConnection } = require('./connection.js')
 const { withCode } = require('./errors.js')
 const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
@@ -71,7 +71,7 @@ class Sessions {
    * @param {Sessions} sessions
    */
   static address(sessions) {
-    return addressOf(sessions.#connection.settings)
+    return sessions.#connection.address
   }
 
   /**

@@ -368,6 +368,25 @@ async fn a_short_query_timeout_does_not_make_connecting_longer() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_whose_first_statement_takes_too_long_leaves_nothing_behind() {
+    let place = Place::new().await;
+    let proxy = place.proxy().await;
+    let after_connecting = Some("SELECT pg_sleep(60)".to_owned());
+    let settings = Settings { after_connecting, ..proxy.instead_of(place.settings()) };
+    let sessions = Sessions::new(settings, fields(&FIELD), short(place.options())).unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+
+    let (outcome, took) = timed(sessions.set_up()).await;
+
+    let error = outcome.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Timeout(Step::Connecting)), "{error:?}");
+    assert!(took < BOUND, "{took:?}");
+    eventually("its task has ended", SECOND, async || tasks() <= before).await;
+    place.terminate_backends().await;
+}
+
 // Refusal
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
