@@ -26,7 +26,8 @@ const { resolveTls } = require('./tls.js')
  *   maxConnections: number | undefined,
  *   address: string,
  *   throughCaller: boolean
- * }} Resolved `address`: what tells the connection from others; `throughCaller`: the caller watches or changes statements, so they must run through its own object
+ * }} Resolved `address`: what tells the connection from others; `throughCaller`: the caller watches or changes
+ *   statements, so they must run through its own object
  */
 
 /** pg-promise's initialisation options that see or change what is sent or what comes back. */
