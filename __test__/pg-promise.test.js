@@ -130,6 +130,13 @@ describe('a database of pg-promise', () => {
     )
   })
 
+  test('whose pool changes each new connection: its own connections are used', async t => {
+    const { db } = openPgPromise(t)
+    db.$pool.on('connect', (/** @type {any} */ client) => client.query("SET work_mem = '6MB'"))
+
+    assert.equal((await byUs(db)).work_mem, '6MB')
+  })
+
   test('rejects with what its query handler throws', async t => {
     const refusal = new Error('not on Sundays')
     const { db } = openPgPromise(t, {

@@ -32,6 +32,8 @@ const { resolveTls } = require('./tls.js')
 
 /** pg-promise's initialisation options that see or change what is sent or what comes back. */
 const WATCHING_OPTIONS = ['connect', 'query', 'receive']
+/** Events of a pool whose listeners may change a connection before it is used. */
+const WATCHING_EVENTS = ['connect', 'acquire']
 /** Options of a connection that make it something else than a connection of ours. */
 const FOREIGN_OPTIONS = ['stream', 'connection', 'Client', 'onConnect', 'verify', 'enableChannelBinding']
 /** pg gives up on a server that asks for more rounds of hashing; tokio-postgres has no such limit. */
@@ -307,8 +309,9 @@ function searchPath(source) {
 }
 
 /** @param {any} db */
-function isWatched(db) {
-  return WATCHING_OPTIONS.some(name => typeof db.$config.options[name] === 'function')
+function isWatched({ $config, $pool }) {
+  const isHandled = WATCHING_OPTIONS.some(name => typeof $config.options[name] === 'function')
+  return isHandled || WATCHING_EVENTS.some(event => $pool.listenerCount(event) > 0)
 }
 
 /**

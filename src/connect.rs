@@ -253,16 +253,21 @@ async fn open_unix(folder: &str, _: u16) -> Result<Box<dyn Stream>, Error> {
     )))
 }
 
-/// Tries the host's addresses: the next one as soon as those before have failed or used up their head start, so that a
-/// dead one costs little.
 async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
     let found = lookup_host((host, port)).await.map_err(|error| not_found(host, &error))?;
-    let mut untried = found.collect::<Vec<_>>().into_iter();
+    let opened = open_one(found.collect()).await;
+    opened.unwrap_or_else(|| Err(Error::host_not_found(host)))
+}
+
+/// Tries addresses: the next one as soon as those before have failed or used up their head start, so that a dead one
+/// costs little. `None` if there are none.
+async fn open_one(addresses: Vec<SocketAddr>) -> Option<Result<TcpStream, Error>> {
+    let mut untried = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut failure = None;
     loop {
         if attempts.is_empty() {
-            let Some(address) = untried.next() else { break };
+            let Some(address) = untried.next() else { return failure };
             attempts.push(open_address(address));
         }
         let settled = match untried.len() {
@@ -270,14 +275,13 @@ async fn open_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
             _ => timeout(HEAD_START, attempts.next()).await,
         };
         match settled {
-            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Ok(stream))) => return Some(Ok(stream)),
             // The first failure counts, as in Node's AggregateError.
-            Ok(Some(Err(error))) => failure = failure.or(Some(error)),
+            Ok(Some(Err(error))) => failure = failure.or(Some(Err(error))),
             Ok(None) => {}
             Err(_) => attempts.extend(untried.next().map(open_address)),
         }
     }
-    Err(failure.unwrap_or_else(|| Error::host_not_found(host)))
 }
 
 async fn open_address(address: SocketAddr) -> Result<TcpStream, Error> {
@@ -350,4 +354,61 @@ fn log_in_failed(error: tokio_postgres::Error) -> Error {
 /// What ended a connection before it was of use: the network, or the server's end of TLS.
 fn broken(error: &io::Error) -> Error {
     tls::failure(error).unwrap_or_else(|| Error::interrupted(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    type Anything = Box<dyn std::error::Error>;
+
+    fn local() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    /// A listener that takes no more connections; they wait, as for an address that nobody answers for.
+    async fn silent() -> Result<(Socket, Vec<JoinHandle<io::Result<TcpStream>>>), Anything> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&local().into())?;
+        socket.listen(0)?;
+        let address = socket.local_addr()?.as_socket().ok_or("no address")?;
+        let waiting = (0..4).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok((socket, waiting))
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_costs_only_its_head_start() -> Result<(), Anything> {
+        let (silent, _waiting) = silent().await?;
+        let silent = silent.local_addr()?.as_socket().ok_or("no address")?;
+        let listener = TcpListener::bind(local())?;
+        let start = Instant::now();
+
+        let opened = open_one(vec![silent, listener.local_addr()?]).await;
+
+        assert_eq!(opened.ok_or("none")??.peer_addr()?, listener.local_addr()?);
+        // The system itself would try for minutes.
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_refusing_address_costs_nothing_and_the_first_failure_counts() -> Result<(), Anything>
+    {
+        let refusing = TcpListener::bind(local())?.local_addr()?;
+        let listener = TcpListener::bind(local())?;
+
+        let opened = open_one(vec![refusing, listener.local_addr()?]).await;
+        assert_eq!(opened.ok_or("none")??.peer_addr()?, listener.local_addr()?);
+
+        let failed = open_one(vec![refusing, (Ipv4Addr::LOCALHOST, 1).into()]).await;
+        let error = failed.ok_or("none")?.err().ok_or("it connected")?;
+        assert!(error.to_string().ends_with(&format!(":{}", refusing.port())), "{error}");
+        assert!(open_one(Vec::new()).await.is_none());
+        Ok(())
+    }
 }
