@@ -258,7 +258,8 @@ declare namespace pgSess {
      * Ends a session for good. The browser still holds the cookie: clear it too.
      *
      * @param sid - as in {@link validate}
-     * @returns `true` if there was one, `false` otherwise
+     * @returns `true` if there was one, `false` otherwise; also `true` if the connection broke before the answer came
+     *   and the second attempt found none, for then the first has probably ended it
      * @throws as {@link validate}; the session may then live on
      *
      * @example

@@ -27,6 +27,8 @@ pub(crate) struct Answers {
 pub(crate) enum Form {
     /// For any number of calls; skips what somebody else holds.
     Set,
+    /// For one call of a batch that had to wait; gives up soon.
+    Brief,
     /// For one call; waits.
     Alone,
 }
@@ -96,12 +98,11 @@ impl<O: Operation> Runner<'_, O> {
                     && error.is_lock_timeout()
                     && self.operation.may_wait() =>
             {
-                let verdicts = calls.iter().map(|_| Ok(Verdict::Alone)).collect();
-                Ok(Answers { rows: Vec::new(), verdicts })
+                self.one_by_one(connection, calls, Form::Brief, attempts).await
             }
             Err(error) if error.may_belong_to_one_call() => {
                 if calls.len() > 1 {
-                    self.one_by_one(connection, calls, attempts).await
+                    self.one_by_one(connection, calls, Form::Set, attempts).await
                 } else {
                     Ok(failed(calls, &error))
                 }
@@ -115,10 +116,10 @@ impl<O: Operation> Runner<'_, O> {
         &self,
         connection: &Connection,
         calls: &[O::Call],
+        form: Form,
         attempts: &Attempts,
     ) -> Result<Answers, Error> {
-        let run =
-            |call| self.statement(connection, std::slice::from_ref(call), Form::Set, attempts);
+        let run = |call| self.statement(connection, std::slice::from_ref(call), form, attempts);
         let mut outcomes = Vec::with_capacity(calls.len());
         if let [first, others @ ..] = calls {
             // The first one prepares the statement, the others use it.
@@ -144,6 +145,10 @@ impl<O: Operation> Runner<'_, O> {
                 }
                 // All of them run again: what was done already is found done.
                 Err(error) if error.is_connection_lost() => return Err(error),
+                // It waits for somebody, or is wrong: the form that waits will tell.
+                Err(error) if form == Form::Brief && !error.is_timeout() => {
+                    answers.verdicts.push(Ok(Verdict::Alone));
+                }
                 Err(error) => answers.verdicts.push(Err(error)),
             }
         }
@@ -160,6 +165,7 @@ impl<O: Operation> Runner<'_, O> {
     ) -> Result<(Vec<Row>, Vec<Verdict>), Error> {
         let request = match (form, calls) {
             (Form::Alone, [call]) => self.operation.alone(call),
+            (Form::Brief, [call]) => self.operation.brief(call),
             _ => self.operation.set(calls),
         };
         let repeated = attempts.may_have_happened();

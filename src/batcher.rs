@@ -8,8 +8,10 @@
 //! there, and a panic fails the calls of its batch only.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::{Form, Runner, failed, settle};
@@ -99,7 +101,8 @@ impl<O: Operation> Batcher<O> {
     /// Runs batches until the queue is empty.
     async fn work(self: Arc<Self>) {
         while let Some(batch) = self.next() {
-            self.run(batch).await;
+            // A sink that panics has lost this batch; the next ones must leave all the same.
+            let _ = AssertUnwindSafe(self.run(batch)).catch_unwind().await;
         }
     }
 

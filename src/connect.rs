@@ -10,15 +10,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::{CancelToken, Client, NoTls};
+use tokio_postgres::{CancelToken, NoTls};
 
 use crate::error::{Error, NetworkFailure, Step};
 use crate::tls::{self, Tls, TlsOptions, peer_certificates};
@@ -106,9 +106,6 @@ pub(crate) struct Connector {
     tls: Option<Tls>,
 }
 
-/// An open connection: the client, and the task that moves its bytes.
-pub(crate) type Connected = (Client, JoinHandle<()>);
-
 /// Bytes to and from a server, whatever carries them.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -120,13 +117,13 @@ impl Connector {
     }
 
     /// Connects before `deadline`.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connected, Error> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<ClientWrapper, Error> {
         timeout_at(deadline, self.start())
             .await
             .unwrap_or_else(|_| Err(Error::timeout(Step::Connecting)))
     }
 
-    async fn start(&self) -> Result<Connected, Error> {
+    async fn start(&self) -> Result<ClientWrapper, Error> {
         let stream = self.open().await?;
         let started = start_up::start(stream, &self.parameters()).await?;
         let password = self.password(started.wanted).await?;
@@ -137,10 +134,12 @@ impl Connector {
             // The error is not lost: whoever waits for an answer gets it, and the pool drops a closed connection.
             let _ = connection.await;
         });
+        // From here on the task ends with the client, also where the time runs out below.
+        let client = ClientWrapper::new(client, task);
         if let Some(sql) = &self.settings.after_connecting {
             client.batch_execute(sql).await?;
         }
-        Ok((client, task))
+        Ok(client)
     }
 
     /// Asks the server to give up what `token`'s connection is doing. Nobody waits for the outcome: the call has
@@ -361,6 +360,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use socket2::{Domain, Socket, Type};
+    use tokio::task::JoinHandle;
 
     use super::*;
 

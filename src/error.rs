@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
+/// pg's words for a connection that ended while an answer was awaited.
+const TERMINATED: &str = "Connection terminated unexpectedly";
+
 /// Why a call failed.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -142,7 +145,7 @@ impl Error {
 
     /// The connection ended while an answer was awaited. The message is pg's.
     pub(crate) fn terminated() -> Self {
-        Self::network(NetworkFailure::default(), "Connection terminated unexpectedly")
+        Self::network(NetworkFailure::default(), TERMINATED)
     }
 
     /// A failure of the network, with a message made by the caller.
@@ -241,7 +244,8 @@ impl Error {
     /// A connection broke while it was being made; the next may not.
     pub(crate) fn is_interrupted_start(&self) -> bool {
         match self.kind() {
-            Kind::Network(facts) => !matches!(facts.syscall, Some("connect" | "getaddrinfo")),
+            // Not a refusal of TLS or of the password: that would be refused again.
+            Kind::Network(facts) => facts.syscall == Some("read") || self.0.message == TERMINATED,
             Kind::Database(failure) => matches!(failure.code.as_str(), "57P01" | "57P02" | "08006"),
             _ => false,
         }

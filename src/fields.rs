@@ -329,6 +329,8 @@ mod tests {
             "geometry('x) , evil INT')",
             "INT\0",
             "INT DEFAULT other.now()",
+            "INT DEFAULT length('a') OVER ()",
+            "INT DEFAULT length('a') FILTER (WHERE pg_sleep(1) IS NULL)",
         ] {
             assert!(definition(datatype).is_err(), "{datatype}: {:?}", definition(datatype));
         }

@@ -130,8 +130,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<ClientWrapper, Error> {
         let deadline = Instant::now() + self.connect_timeout;
-        let (client, task) = self.connector.connect(deadline).await?;
-        Ok(ClientWrapper::new(client, task))
+        self.connector.connect(deadline).await
     }
 
     async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<Error> {

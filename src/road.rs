@@ -98,6 +98,8 @@ impl Road {
     /// Settles calls.
     pub(crate) fn deliver(&self, rows: &[Row], settled: Vec<(Reply, Result<Answer, Error>)>) {
         let count = settled.len();
+        // Counted out in any case: were a sink to panic, `settled` would wait for ever.
+        let _out = Work { road: self, count };
         let mut numbered = Vec::with_capacity(count);
         for (reply, outcome) in settled {
             if outcome.is_err() {
@@ -112,13 +114,12 @@ impl Road {
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
             sink.deliver(rows, &numbered);
         }
-        self.end(count);
     }
 
     /// Something that is no call but that [`Self::settled`] waits for, until the answer is dropped.
     pub(crate) fn begin(&self) -> Work<'_> {
         self.outstanding.fetch_add(1, Ordering::AcqRel);
-        Work(self)
+        Work { road: self, count: 1 }
     }
 
     fn end(&self, count: usize) {
@@ -143,11 +144,14 @@ impl Road {
 }
 
 /// Work under way.
-pub(crate) struct Work<'a>(&'a Road);
+pub(crate) struct Work<'a> {
+    road: &'a Road,
+    count: usize,
+}
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
-        self.0.end(1);
+        self.road.end(self.count);
     }
 }
 

@@ -130,8 +130,19 @@ impl Checker<'_> {
         if !self.is_known(&function.name) {
             return Err(format!("the function {} is not allowed here", function.name));
         }
+        let is_plain = function.filter.is_none()
+            && function.over.is_none()
+            && function.null_treatment.is_none()
+            && function.within_group.is_empty()
+            && matches!(function.parameters, FunctionArguments::None);
+        if !is_plain {
+            return Err(format!("only a plain call of {} is allowed here", function.name));
+        }
         match &function.args {
             FunctionArguments::None => Ok(()),
+            FunctionArguments::List(list) if !list.clauses.is_empty() => {
+                Err(format!("only a plain call of {} is allowed here", function.name))
+            }
             FunctionArguments::List(list) => {
                 list.args.iter().try_for_each(|argument| self.argument(argument))
             }

@@ -24,10 +24,10 @@ use crate::text::{FieldValue, quote_name};
 /// Sets of given fields whose statements are kept.
 const MAX_STATEMENTS: usize = 200;
 
-/// For this statement the lock timeout is short, unless the role's is shorter: one call that has to wait for another
-/// transaction (of a user who is being deleted, say) must not hold its batch.
-const PATIENCE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', coalesce(least(\
-     nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0)::int, 200), 200)::text, true))";
+/// How long a batch waits for locks, in ms, and then each of its calls. One call that has to wait for another
+/// transaction (of a user who is being deleted, say) must not hold its neighbours.
+const PATIENCE: i32 = 200;
+const BRIEF_PATIENCE: i32 = 20;
 
 /// A session to be made.
 #[derive(Clone, Debug)]
@@ -128,7 +128,19 @@ impl Create {
             "SELECT u.id, {}{values} FROM patience, unnest({arrays}) AS u ({names})",
             self.times()
         );
-        format!("{PATIENCE} {}", self.insert(given, &source, Reader::Core))
+        format!("{} {}", patience(given.len() + 2), self.insert(given, &source, Reader::Core))
+    }
+
+    fn together(&self, calls: &[NewSession], patience: i32) -> Request {
+        let given = calls.first().map_or(&[][..], |first| &first.given);
+        let ids = uuids(calls.iter().map(|call| &call.id));
+        let mut request = Request::new(&self.statements(given).set).with(ids, Type::UUID_ARRAY);
+        for place in 0..given.len() {
+            let texts: Vec<Option<String>> =
+                calls.iter().map(|call| call.values.get(place).and_then(as_text)).collect();
+            request = request.with(texts, Type::TEXT_ARRAY);
+        }
+        request.with(patience, Type::INT4)
     }
 
     /// The form with one parameter a value; `reader` is `Pg` when it runs in a transaction of the caller.
@@ -169,15 +181,11 @@ impl Operation for Create {
         if let [call] = calls {
             return self.single(call);
         }
-        let given = calls.first().map_or(&[][..], |first| &first.given);
-        let ids = uuids(calls.iter().map(|call| &call.id));
-        let mut request = Request::new(&self.statements(given).set).with(ids, Type::UUID_ARRAY);
-        for place in 0..given.len() {
-            let texts: Vec<Option<String>> =
-                calls.iter().map(|call| call.values.get(place).and_then(as_text)).collect();
-            request = request.with(texts, Type::TEXT_ARRAY);
-        }
-        request
+        self.together(calls, PATIENCE)
+    }
+
+    fn brief(&self, call: &NewSession) -> Request {
+        self.together(std::slice::from_ref(call), BRIEF_PATIENCE)
     }
 
     fn read(&self, rows: &[Row], calls: &[NewSession], _: bool) -> Vec<Option<Answer>> {
@@ -221,6 +229,14 @@ impl Operation for Create {
     fn weight(&self, call: &NewSession) -> usize {
         call.values.iter().map(FieldValue::weight).sum::<usize>() + 16
     }
+}
+
+/// Shortens the lock timeout for this statement to the parameter at `place`, unless the role's is shorter.
+fn patience(place: usize) -> String {
+    format!(
+        "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', coalesce(least(nullif(extract(epoch FROM \
+         current_setting('lock_timeout')::interval) * 1000, 0)::int, ${place}::int), ${place}::int)::text, true))"
+    )
 }
 
 fn as_text(value: &FieldValue) -> Option<String> {

@@ -75,6 +75,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
         false
     }
 
+    /// The statement for one call of a batch that had to wait: whoever waits again gives up soon, and runs alone.
+    fn brief(&self, call: &Self::Call) -> Request {
+        self.set(std::slice::from_ref(call))
+    }
+
     /// Whether `call` may travel together with `first`.
     fn may_join(&self, _first: &Self::Call, _call: &Self::Call) -> bool {
         true
