@@ -185,7 +185,7 @@ const SILENCES = [
   ['that it is ready', [authentication(0)]]
 ]
 
-describe('the time to connect', () => {
+describe('the time to wait', () => {
   for (const [name, answers, options] of SILENCES) {
     test(`ends when a server does not say ${name}`, async t => {
       const { port } = await startImpostor(t, ...answers)
@@ -199,6 +199,17 @@ describe('the time to connect', () => {
       }
     })
   }
+
+  test('is never longer for an answer than the query_timeout of the connection', async t => {
+    const sessions = await open(server.config({ query_timeout: 200 }))
+    t.after(() => sessions.close())
+    const client = await connected(t, server.config())
+    await client.query('BEGIN; LOCK TABLE public.reached')
+    const start = Date.now()
+
+    await assert.rejects(sessions.validate(NO_SESSION), { code: 'PGSESS_TIMEOUT', step: 'waiting for the answer' })
+    assert.ok(Date.now() - start < 2000, `${Date.now() - start} ms`)
+  })
 
   test('ends when the password does not come', async () => {
     const config = server.config({ user: 'scram', password: () => new Promise(() => {}) })
