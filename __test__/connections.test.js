@@ -11,7 +11,9 @@ const { inspect } = require('node:util')
 const pg = require('pg')
 // @ts-expect-error -- it has no typings
 const PgPool = require('pg-pool')
+const { init, validateSession } = require('../index.js')
 const { attempts, byUs, open, outcome, withVariables } = require('./support/attempts.js')
+const { GOODBYE, startImpostor, startUpParameters } = require('./support/impostor.js')
 const { useLogins } = require('./support/logins.js')
 
 const server = useLogins()
@@ -365,6 +367,25 @@ describe('a pg.Pool', () => {
     assert.deepEqual(await outcome(() => byUs(pool)), words)
   })
 
+  test('that is ended later rejects the functions in its own words', async t => {
+    const pool = openPool(t)
+    const sessions = await init(null, pool, { facts: 'JSONB' }, { tableName: 'reached', schemaName: 'public' })
+    t.after(() => sessions.close())
+    await pool.end()
+    const words = await outcome(() => pool.query('SELECT 1'))
+
+    assert.deepEqual(await outcome(() => validateSession(null, pool, NO_SESSION)), words)
+  })
+
+  test('that changes each new connection: its own connections are used', async t => {
+    for (const event of ['connect', 'acquire']) {
+      const pool = openPool(t)
+      pool.on(event, (/** @type {any} */ client) => client.query("SET work_mem = '6MB'"))
+
+      assert.equal((await byUs(pool)).work_mem, '6MB')
+    }
+  })
+
   test('of another copy of pg makes errors of that copy', async t => {
     const other = anotherPg()
     const pool = openPool(t, { user: 'scram', password: 'wrong' }, other)
@@ -436,6 +457,29 @@ describe('what cannot be carried over is refused by name', () => {
 
     assert.equal((await byUs(server.config(options))).database, 'app')
   })
+})
+
+test('a connection begins with the same start-up message as one of pg', async t => {
+  const { port, heard } = await startImpostor(t, GOODBYE)
+  const config = {
+    host: '127.0.0.1',
+    port,
+    user: 'üser',
+    database: 'data base',
+    application_name: 'app',
+    options: '-c work_mem=5MB',
+    statement_timeout: 1,
+    lock_timeout: 2,
+    idle_in_transaction_session_timeout: 3
+  }
+
+  for (const variant of [config, { host: '127.0.0.1', port }, { ...config, options: undefined }]) {
+    await attempts(variant, { PGUSER: 'u' })
+
+    const [theirs, ours] = heard.splice(0).map(([packet]) => startUpParameters(packet).sort())
+    assert.ok(theirs.length > 2)
+    assert.deepEqual(ours, theirs)
+  }
 })
 
 describe('keep-alive', () => {

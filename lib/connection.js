@@ -39,7 +39,7 @@ const FOREIGN_OPTIONS = ['stream', 'connection', 'Client', 'onConnect', 'verify'
 /** pg gives up on a server that asks for more rounds of hashing; tokio-postgres has no such limit. */
 const SCRAM_ITERATIONS = 'scramMaxIterations'
 const DEFAULT_SCRAM_ITERATIONS = 100_000
-/** Timeouts that pg sends as start-up parameters; the driver can send them only inside `options`. */
+/** Timeouts that are start-up parameters. */
 const TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
 const PORTS = 65536
 /** The shortest ErrorResponse: tag, length, and no field at all. */
@@ -51,7 +51,7 @@ const EMPTY_ERROR = Buffer.from([0x45, 0, 0, 0, 5, 0])
  */
 function resolveConnection(source) {
   const pool = isOwnKind.pgPromise(source) ? source.$pool : isOwnKind.pool(source) ? source : undefined
-  if (pool?.ending) throw ended(source)
+  checkOpen(source)
   const config = pool === undefined ? ownCopy(source) : pool.options
   const Client = pool?.Client ?? ownPg.Client
   refuseForeign(config, Client)
@@ -82,21 +82,20 @@ function resolveConnection(source) {
     timeouts: givenTimeouts(client, config),
     maxConnections: givenMax(source, pool),
     address: addressOf(client.connectionParameters),
-    throughCaller: isOwnKind.pgPromise(source) && isWatched(source)
+    throughCaller: pool !== undefined && isWatched(source, pool)
   }
 }
 
 /**
- * The words are those of pg-promise, or of pg-pool.
+ * Throws if the caller has ended its pool, in the words of pg-promise or of pg-pool.
  *
  * @param {any} source
  */
-function ended(source) {
-  return new Error(
-    isOwnKind.pgPromise(source)
-      ? 'Connection pool of the database object has been destroyed.'
-      : 'Cannot use a pool after calling end on the pool'
-  )
+function checkOpen(source) {
+  if (isOwnKind.pgPromise(source) && source.$pool.ending) {
+    throw new Error('Connection pool of the database object has been destroyed.')
+  }
+  if (isOwnKind.pool(source) && source.ending) throw new Error('Cannot use a pool after calling end on the pool')
 }
 
 /**
@@ -207,7 +206,8 @@ function readSettings({ connectionParameters: { host, port } }, startUp) {
     user: text('user', startUp.user) ?? '',
     database: text('database', startUp.database) ?? startUp.user ?? '',
     applicationName: text('application_name', startUp.application_name),
-    options: withTimeouts({ ...startUp, options: text('options', startUp.options) })
+    options: text('options', startUp.options),
+    parameters: timeoutsOf(startUp)
   }
 }
 
@@ -288,10 +288,8 @@ function positive(milliseconds) {
 }
 
 /** @param {{ [name: string]: any }} startUp */
-function withTimeouts(startUp) {
-  const timeouts = TIMEOUTS.filter(name => startUp[name] !== undefined).map(name => `-c ${name}=${startUp[name]}`)
-  const all = startUp.options ? [startUp.options, ...timeouts] : timeouts
-  return all.length > 0 ? all.join(' ') : undefined
+function timeoutsOf(startUp) {
+  return Object.fromEntries(TIMEOUTS.flatMap(name => (startUp[name] === undefined ? [] : [[name, startUp[name]]])))
 }
 
 /**
@@ -308,10 +306,14 @@ function searchPath(source) {
   return isGiven ? pgp.as.format('SET search_path TO $1:name', [names]) : undefined
 }
 
-/** @param {any} db */
-function isWatched({ $config, $pool }) {
-  const isHandled = WATCHING_OPTIONS.some(name => typeof $config.options[name] === 'function')
-  return isHandled || WATCHING_EVENTS.some(event => $pool.listenerCount(event) > 0)
+/**
+ * @param {any} source
+ * @param {any} pool
+ */
+function isWatched(source, pool) {
+  const handlers = source.$config?.options ?? {}
+  const isHandled = WATCHING_OPTIONS.some(name => typeof handlers[name] === 'function')
+  return isHandled || WATCHING_EVENTS.some(event => pool.listenerCount(event) > 0)
 }
 
 /**
@@ -338,4 +340,5 @@ function addressOf({ user, host, port, database, options }) {
 }
 
 exports.addressOf = addressOf
+exports.checkOpen = checkOpen
 exports.resolveConnection = resolveConnection

@@ -3,7 +3,7 @@
 // Which `db` has which Sessions. Objects are known by their identity, strings by their text. A task, transaction or
 // connection of the caller does not know its database: it is found among those that were initialised.
 
-const { addressOf } = require('./connection.js')
+const { addressOf, checkOpen } = require('./connection.js')
 const { withCode } = require('./errors.js')
 const { holdsConnection, isOwnKind } = require('./kinds.js')
 const { Sessions } = require('./sessions.js')
@@ -80,10 +80,7 @@ function sessionsOf(pgp, db) {
   if (holdsConnection(db)) return Sessions.through(findHome(pgp, db).sessions, db)
   const home = homeOf(db)
   if (home === undefined) throw notInitialised('this `db`')
-  if (isOwnKind.pgPromise(db) && db.$pool.ending) {
-    // pg-promise's own words.
-    throw new Error('Connection pool of the database object has been destroyed.')
-  }
+  checkOpen(db)
   return home.sessions
 }
 

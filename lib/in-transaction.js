@@ -67,7 +67,8 @@ class InTransaction {
    * @returns {Promise<Row[]>}
    */
   async #query(text, values) {
-    if (!isOwnKind.client(this.#caller)) return this.#caller.any({ text, values })
+    const isOfPg = isOwnKind.client(this.#caller) || isOwnKind.pool(this.#caller)
+    if (!isOfPg) return this.#caller.any({ text, values })
     const { rows } = await this.#caller.query({ text, values })
     return rows
   }

@@ -11,7 +11,6 @@ const { describe } = require('./errors.js')
 
 /**
  * @typedef {import('../native/binding.js').TlsSettings} TlsSettings
- * @typedef {import('../native/binding.js').TrustedCertificate} TrustedCertificate
  * @typedef {(certificates: Buffer) => void} CheckIdentity throws if the first of the certificates is not the host's
  * @typedef {string | Buffer | (string | Buffer)[]} Pem
  */
@@ -74,7 +73,7 @@ function resolveTls(ssl, host, direct) {
   const servername = isIP(host) === 0 ? host : options.servername
   return {
     settings: {
-      trusted: trusted.map(validity),
+      trusted: trusted.map(certificate => certificate.raw),
       ...(cert && key ? ownIdentity(options) : { certificates: [] }),
       serverName: servername || undefined,
       verify,
@@ -118,18 +117,6 @@ function trustedOf(ca) {
 function certificates(pem) {
   const texts = [pem].flat().flatMap(text => String(text).match(PEM_CERTIFICATE) ?? [])
   return texts.map(text => new X509Certificate(text))
-}
-
-/**
- * @param {X509Certificate} certificate
- * @returns {TrustedCertificate}
- */
-function validity(certificate) {
-  return {
-    certificate: certificate.raw,
-    validFrom: Date.parse(certificate.validFrom),
-    validTo: Date.parse(certificate.validTo)
-  }
 }
 
 /**

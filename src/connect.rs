@@ -79,6 +79,8 @@ pub struct Settings {
     pub application_name: Option<String>,
     /// Start-up parameter `options`, if the user gave one.
     pub options: Option<String>,
+    /// Further start-up parameters, and their values.
+    pub parameters: Vec<(String, String)>,
     /// A statement that every new connection begins with, such as `SET search_path`.
     pub after_connecting: Option<String>,
     /// TCP keep-alive: how long a connection is silent before it is probed. Zero leaves that to the system.
@@ -164,7 +166,8 @@ impl Connector {
             ("options", options.as_ref()),
         ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())));
-        given.chain([("client_encoding", "UTF8")]).collect()
+        let further = self.settings.parameters.iter().map(|(name, value)| (&**name, &**value));
+        given.chain(further).chain([("client_encoding", "UTF8")]).collect()
     }
 
     async fn password(&self, wanted: Wanted) -> Result<Option<String>, Error> {

@@ -6,7 +6,6 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -39,8 +38,8 @@ const UNNAMED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 /// How to speak TLS, as given.
 #[derive(Clone, Default)]
 pub struct TlsOptions {
-    /// Certificates to trust.
-    pub trusted: Vec<Trusted>,
+    /// Certificates to trust, in DER.
+    pub trusted: Vec<Vec<u8>>,
     /// The client's certificate and those that lead to its issuer, in DER; empty if it has none.
     pub certificates: Vec<Vec<u8>>,
     /// The client's key, in PKCS#8 DER.
@@ -51,17 +50,6 @@ pub struct TlsOptions {
     pub verify: bool,
     /// Whether TLS begins at once, without asking the server first.
     pub direct: bool,
-}
-
-/// A trusted certificate.
-#[derive(Clone)]
-pub struct Trusted {
-    /// In DER.
-    pub certificate: Vec<u8>,
-    /// From when it holds, since 1970.
-    pub valid_from: Duration,
-    /// Until when.
-    pub valid_to: Duration,
 }
 
 /// How to speak TLS, checked.

@@ -5,6 +5,7 @@
 //! the program alive. No state lives outside a `Core`, so worker threads and repeated loading cannot share a dead
 //! runtime.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::operations::Answer;
 use crate::options::Options;
 use crate::session_id::SessionId;
 use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
-use crate::tls::{TlsOptions, Trusted};
+use crate::tls::TlsOptions;
 
 mod packed;
 mod questions;
@@ -53,6 +54,8 @@ pub struct ConnectionSettings {
     pub application_name: Option<String>,
     /// Start-up parameter `options`.
     pub options: Option<String>,
+    /// Further start-up parameters, by name.
+    pub parameters: HashMap<String, String>,
     /// A statement that every new connection begins with.
     pub after_connecting: Option<String>,
     /// TCP keep-alive: ms of silence before a connection is probed; 0 leaves that to the system.
@@ -64,8 +67,8 @@ pub struct ConnectionSettings {
 /// How to speak TLS.
 #[napi(object)]
 pub struct TlsSettings {
-    /// Certificates to trust.
-    pub trusted: Vec<TrustedCertificate>,
+    /// Certificates to trust, in DER.
+    pub trusted: Vec<Buffer>,
     /// The client's certificate and those that lead to its issuer, in DER.
     pub certificates: Vec<Buffer>,
     /// The client's key, in PKCS#8 DER.
@@ -76,17 +79,6 @@ pub struct TlsSettings {
     pub verify: bool,
     /// Whether TLS begins without asking the server first.
     pub direct: bool,
-}
-
-/// A trusted certificate.
-#[napi(object)]
-pub struct TrustedCertificate {
-    /// In DER.
-    pub certificate: Buffer,
-    /// From when it holds, in ms since 1970.
-    pub valid_from: f64,
-    /// Until when.
-    pub valid_to: f64,
 }
 
 /// A field: its name and PostgreSQL datatype.
@@ -362,6 +354,7 @@ fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Setti
         database: settings.database,
         application_name: settings.application_name,
         options: settings.options,
+        parameters: settings.parameters.into_iter().collect(),
         after_connecting: settings.after_connecting,
         keep_alive: settings.keep_alive.map(milliseconds),
         tls: settings.tls.map(TlsOptions::from),
@@ -371,13 +364,8 @@ fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Setti
 
 impl From<TlsSettings> for TlsOptions {
     fn from(settings: TlsSettings) -> Self {
-        let trusted = |trusted: TrustedCertificate| Trusted {
-            certificate: trusted.certificate.to_vec(),
-            valid_from: milliseconds(trusted.valid_from),
-            valid_to: milliseconds(trusted.valid_to),
-        };
         Self {
-            trusted: settings.trusted.into_iter().map(trusted).collect(),
+            trusted: settings.trusted.iter().map(|der| der.to_vec()).collect(),
             certificates: settings.certificates.iter().map(|der| der.to_vec()).collect(),
             key: settings.key.map(|der| der.to_vec()),
             server_name: settings.server_name,

@@ -135,8 +135,7 @@ impl fmt::Debug for Verifier {
 
 impl Verifier {
     pub(super) fn new(options: &TlsOptions, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        let trusted =
-            options.trusted.iter().filter_map(|trusted| Known::read(&trusted.certificate));
+        let trusted = options.trusted.iter().filter_map(|der| Known::read(der));
         let (roots, intermediates) = trusted.partition(|trusted| trusted.facts.is_self_issued());
         Self { verify: options.verify, roots, intermediates, algorithms }
     }
