@@ -9,6 +9,9 @@ const path = require('node:path')
 /** @typedef {{ uid?: number, gid?: number }} User whom a program runs as; empty: as ourselves */
 /** @typedef {{ bin: string, version: string }} Binaries */
 
+/** Where nothing is installed and nothing is asked for: the version that the measured values are of. */
+const FALLBACK = 'embedded-15'
+
 const PROGRAMS = ['initdb', 'pg_ctl', 'postgres']
 const OLDEST = 12
 /** What PGSESS_PG may ask for: the packages that bring binaries, of one version of PostgreSQL each. */
@@ -48,7 +51,7 @@ function findBinaries(wanted = process.env.PGSESS_PG_BIN) {
   if (only && !Object.hasOwn(EMBEDDED, only)) {
     throw new Error(`PGSESS_PG=${only}: expected ${Object.keys(EMBEDDED).join(', ')}`)
   }
-  const name = EMBEDDED[/** @type {keyof typeof EMBEDDED} */ (only || 'embedded')]
+  const name = EMBEDDED[/** @type {keyof typeof EMBEDDED} */ (only || FALLBACK)]
   const found = (only ? undefined : installedBinaries()) ?? embeddedBinaries(name)
   if (!found) throw new Error(NONE)
   return found
