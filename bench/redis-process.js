@@ -4,9 +4,8 @@
 // fastest.
 
 const { spawn } = require('node:child_process')
-const { once } = require('node:events')
-const net = require('node:net')
 const os = require('node:os')
+const { freePort } = require('../scripts/free-port.js')
 const { obey } = require('./orders.js')
 
 const HOST = '127.0.0.1'
@@ -19,7 +18,7 @@ const DATABASES = 64
 let server
 
 async function start() {
-  const port = await freePort()
+  const port = await freePort(HOST)
   const settings = ['--port', String(port), '--bind', HOST, '--save', '', '--appendonly', 'no', '--dir', os.tmpdir()]
   // In a session of its own, where Ctrl-C does not reach it before the clients are gone.
   const child = spawn('redis-server', [...settings, '--databases', String(DATABASES)], {
@@ -45,15 +44,6 @@ function untilReady(child) {
     child.once('error', reject)
     child.once('exit', () => reject(new Error(`redis-server did not start:\n${log}`)))
   })
-}
-
-async function freePort() {
-  const probe = net.createServer().listen(0, HOST)
-  await once(probe, 'listening')
-  const { port } = /** @type {net.AddressInfo} */ (probe.address())
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
 
 obey({ start }, () => server?.kill('SIGKILL'))

@@ -11,7 +11,6 @@ const { toBeTraced } = require('./traced.js')
 /**
  * @typedef {import('./errors.js').Failure} Failure
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
- * @typedef {{ failed: number }} FailedOutcome
  * @typedef {(outcome: any, sid: string, answer: number) => unknown} Decode turns an outcome into the value that the
  *   caller gets; `answer` is the same for all outcomes that came at once
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, decode: Decode, sid: string }} Call

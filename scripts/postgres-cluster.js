@@ -11,6 +11,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { promisify } = require('node:util')
+const { freePort } = require('./free-port.js')
 const { findBinaries, giveTo, program, usableBinaries } = require('./postgres-binaries.js')
 
 /** @typedef {import('./postgres-binaries.js').User} User */
@@ -71,7 +72,7 @@ class Cluster {
   async start() {
     if (this.process) await this.justKilled()
     for (let attempt = 1; !this.process; attempt++) {
-      const port = this.port || this.options.port || (await freePort())
+      const port = this.port || this.options.port || (await freePort(HOST))
       try {
         await this.launch(port)
         this.port = port
@@ -218,16 +219,6 @@ function temporaryFolder(user) {
   const dir = os.tmpdir()
   const fits = dir.length < 70 && spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', dir], { ...user, cwd: '/' }).status === 0
   return WINDOWS || fits ? dir : '/tmp'
-}
-
-/** @returns {Promise<number>} */
-async function freePort() {
-  const server = net.createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = /** @type {net.AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /**

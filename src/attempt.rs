@@ -171,7 +171,7 @@ impl<O: Operation> Runner<'_, O> {
         let repeated = attempts.may_have_happened();
         let deadline = attempts.deadline();
         let mut rows = run_fresh(connection, &request, deadline).await?;
-        let read = self.operation.read(&rows, calls, repeated);
+        let read = self.operation.read(&rows, calls);
         let open: Vec<&O::Call> = calls
             .iter()
             .zip(&read)

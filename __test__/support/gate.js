@@ -5,6 +5,7 @@
 const { once } = require('node:events')
 const net = require('node:net')
 const { Client } = require('pg')
+const { freePort } = require('../../scripts/free-port.js')
 
 const HOST = '127.0.0.1'
 
@@ -13,20 +14,11 @@ const HOST = '127.0.0.1'
  * @returns {Promise<{ url: string, port: number, open(): Promise<void> }>}
  */
 async function startGate(place) {
-  const port = await freePort()
+  const port = await freePort(HOST)
   const url = new URL(place.url)
   url.hostname = HOST
   url.port = String(port)
   return { url: url.href, port, open: () => open(place, port) }
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = /** @type {net.AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /**

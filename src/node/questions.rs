@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Deliveries;
 use crate::connect::{Answering, Caller};
 use crate::error::Error;
+use crate::text::hex;
 
 type Reply = oneshot::Sender<Result<Option<String>, Error>>;
 
@@ -67,9 +68,6 @@ impl Caller for Questions {
     }
 
     fn check_identity(&self, certificate: Vec<u8>) -> Answering<'_, ()> {
-        Box::pin(async move {
-            let hex: String = certificate.iter().map(|byte| format!("{byte:02x}")).collect();
-            self.ask("identity", hex).await.map(|_| ())
-        })
+        Box::pin(async move { self.ask("identity", hex(&certificate)).await.map(|_| ()) })
     }
 }

@@ -19,7 +19,7 @@ use super::{Answer, Operation, Sql, Verdict};
 use crate::pool::Request;
 use crate::session_id::SessionId;
 use crate::table::Table;
-use crate::text::{FieldValue, quote_name};
+use crate::text::{FieldValue, hex, quote_name};
 
 /// Sets of given fields whose statements are kept.
 const MAX_STATEMENTS: usize = 200;
@@ -188,7 +188,7 @@ impl Operation for Create {
         self.together(std::slice::from_ref(call), BRIEF_PATIENCE)
     }
 
-    fn read(&self, rows: &[Row], calls: &[NewSession], _: bool) -> Vec<Option<Answer>> {
+    fn read(&self, rows: &[Row], calls: &[NewSession]) -> Vec<Option<Answer>> {
         let places = places(rows);
         calls
             .iter()
@@ -243,9 +243,6 @@ fn as_text(value: &FieldValue) -> Option<String> {
     match value {
         FieldValue::Null => None,
         FieldValue::Text(text) => Some(text.clone()),
-        FieldValue::Bytes(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            Some(format!("\\x{hex}"))
-        }
+        FieldValue::Bytes(bytes) => Some(format!("\\x{}", hex(bytes))),
     }
 }

@@ -63,7 +63,7 @@ impl Operation for Locking {
         Self::request(&self.set, calls.iter())
     }
 
-    fn read(&self, rows: &[Row], calls: &[SessionId], _: bool) -> Vec<Option<Answer>> {
+    fn read(&self, rows: &[Row], calls: &[SessionId]) -> Vec<Option<Answer>> {
         let mut uses: ById<usize> = places(rows).into_keys().map(|id| (id, 0)).collect();
         let mut answer = |id: &SessionId| {
             let earlier = uses.get_mut(&id.as_uuid())?;

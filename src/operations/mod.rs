@@ -1,5 +1,6 @@
 //! What a session can undergo. An operation says what to send for a batch and how to read the answer; it holds no
-//! connection. Its SQL is written once, in its set form, so that one call is a batch of one.
+//! connection. Its SQL is written once, in its set form, so that one call is a batch of one; only create has a second
+//! form, for the reason told there.
 
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
     fn set(&self, calls: &[Self::Call]) -> Request;
 
     /// The answers in the rows of [`Self::set`], in the order of the calls. `None`: the rows do not tell, ask
-    /// [`Self::follow_up`]. `repeated`: an earlier attempt may have done the work already.
-    fn read(&self, rows: &[Row], calls: &[Self::Call], repeated: bool) -> Vec<Option<Answer>>;
+    /// [`Self::follow_up`].
+    fn read(&self, rows: &[Row], calls: &[Self::Call]) -> Vec<Option<Answer>>;
 
     /// Asks about the calls that the set form left open. `None`: they are no sessions.
     fn follow_up(&self, _calls: &[&Self::Call]) -> Option<Request> {
@@ -54,6 +55,7 @@ pub(crate) trait Operation: Send + Sync + 'static {
     }
 
     /// What the rows of [`Self::follow_up`] say, in the order of the calls. Rows are counted from `first_row`.
+    /// `repeated`: an earlier attempt may have done the work already.
     fn verdicts(
         &self,
         _rows: &[Row],

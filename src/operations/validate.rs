@@ -36,7 +36,7 @@ impl Operation for Validate {
         Request::new(&self.sql).with(uuids(calls.iter()), Type::UUID_ARRAY)
     }
 
-    fn read(&self, rows: &[Row], calls: &[SessionId], _: bool) -> Vec<Option<Answer>> {
+    fn read(&self, rows: &[Row], calls: &[SessionId]) -> Vec<Option<Answer>> {
         let places = places(rows);
         let answer = |id: &SessionId| match places.get(&id.as_uuid()) {
             Some(&place) => Some(Answer::Row(place)),
