@@ -271,6 +271,62 @@ declare namespace pgSess {
     destroy(sid: unknown): Promise<boolean>
 
     /**
+     * The live sessions whose fields have these values, newest first: "you are logged in on these devices".
+     *
+     * @param where - fields and what they are to be: a value, `null`, or an array (any of these; but a field that is an
+     *   array itself is compared with it). At least one field, none of them `undefined`: a mistake such as
+     *   `{ user_id: req.user?.id }` must not mean everyone. Everyone is meant by `({}, { all: true })`
+     * @param options - how many at most
+     * @returns rows without `sess_id`; in its place each has a {@link ListedRow.handle | handle}, which opens no session
+     * @throws TypeError for a `where` that means everyone by mistake, or names an unknown field; else as {@link create}
+     *
+     * @example
+     * ```js
+     * const current = sessions.handle(req.cookies.sid)
+     * for (const { handle, sess_last_updated } of await sessions.list({ user_id: 1 })) {
+     *   console.log(handle, sess_last_updated, handle === current ? 'this device' : '')
+     * }
+     * ```
+     */
+    list(where: Where<F>, options?: ListOptions): Promise<ListedRow<F>[]>
+    list(where: { [field: string]: never }, options: ListOptions & { all: true }): Promise<ListedRow<F>[]>
+
+    /**
+     * Ends the live sessions whose fields have these values: "log out everywhere".
+     *
+     * @param where - as in {@link list}
+     * @param options - which of them to leave, or which one to end
+     * @returns how many were ended; rather fewer than there were, if a connection broke meanwhile and the work was done
+     *   again
+     * @throws as {@link list}; some of the sessions may have ended then, and it may be called again
+     * @remarks A great number is ended piece by piece, so that nothing else has to wait. What was created meanwhile may
+     *   live on.
+     *
+     * @example
+     * ```js
+     * await sessions.destroyAll({ user_id: 1 }) // log out everywhere
+     * await sessions.destroyAll({ user_id: 1 }, { except: req.cookies.sid }) // everywhere else
+     * await sessions.destroyAll({ user_id: 1 }, { only: req.body.handle }) // that device
+     * ```
+     */
+    destroyAll(where: Where<F>, options?: DestroyAllOptions): Promise<number>
+    destroyAll(where: { [field: string]: never }, options: DestroyAllOptions & { all: true }): Promise<number>
+
+    /**
+     * The handle that {@link list} shows for the session with this id: tells which of a list is the current one. It asks
+     * no server.
+     *
+     * @param sid - as in {@link validate}
+     * @returns `null` if it is no UUID
+     *
+     * @example
+     * ```js
+     * const current = sessions.handle(req.cookies.sid)
+     * ```
+     */
+    handle(sid: unknown): string | null
+
+    /**
      * Counts what goes on, for a dashboard. It asks no server and never fails.
      *
      * @example
@@ -306,6 +362,26 @@ declare namespace pgSess {
      * ```
      */
     [Symbol.asyncDispose](): Promise<void>
+  }
+
+  /** What {@link Sessions.list} may be told. */
+  export interface ListOptions {
+    /** How many sessions at most, the newest of them: up to 100_000. Without it, 1_000. */
+    limit?: number | undefined
+  }
+
+  /** What {@link Sessions.destroyAll} may be told. */
+  export interface DestroyAllOptions {
+    /**
+     * A session id, or several, that live on. It may come from a cookie and be anything: what is no session's id excepts
+     * none, so a broken cookie logs out more, never less.
+     */
+    except?: unknown
+    /**
+     * A handle from {@link Sessions.list}: only the session that has it is ended, if it is among those of `where`. Text
+     * that is no handle ends nothing. `undefined` is refused, since it would end all of them.
+     */
+    only?: string
   }
 
   /** What {@link Sessions.stats} counts. */
@@ -508,6 +584,31 @@ declare namespace pgSess {
    * @remarks For `JSON` and `JSONB`, objects and arrays are stored as JSON; a string must be JSON text itself.
    */
   export type Values<F extends Fields> = Flat<Input<FieldMap<F>>>
+
+  /**
+   * A session as {@link Sessions.list} shows it: no id, but a handle; then times and fields, as in {@link Row}.
+   *
+   * @typeParam F - the fields, see {@link Row}
+   */
+  export type ListedRow<F extends Fields> = Flat<
+    {
+      /** Tells the session from others, and opens none. Good for `{ only: handle }`, and as a key in a page. */
+      handle: string
+    } & Omit<SessionColumns, 'sess_id'> &
+      Output<FieldMap<F>>
+  >
+
+  /**
+   * Which sessions are meant: at least one field, with a value, `null`, or an array (any of these; a field that is an
+   * array itself is compared with it).
+   *
+   * @typeParam F - the fields, see {@link Row}
+   * @remarks Values are compared by PostgreSQL, in the type of the column; JSON as JSONB. A type without equality, such
+   *   as `POINT`, is an error there.
+   */
+  export type Where<F extends Fields> = AtLeastOne<{
+    -readonly [K in keyof FieldMap<F>]: Sought<Column<FieldMap<F>[K]>>
+  }>
 
   /**
    * The fields as {@link init} names them: a plain name loses its capitals (`userId` becomes `userid`), any other name
@@ -804,6 +905,19 @@ type Input<M> = {
 } & {
   -readonly [K in keyof M as Column<M[K]>['required'] extends true ? never : K]?: Column<M[K]>['in'] | undefined
 }
+
+/** What a field may be asked to be. */
+type Sought<C> = C extends { out: infer O; in: infer I }
+  ? 0 extends 1 & O
+    ? any
+    : NonNullable<O> extends readonly any[]
+      ? I | null
+      : OneOrMore<[I] extends [undefined] ? O : I>
+  : never
+type OneOrMore<V> = NonNullable<V> | null | readonly (NonNullable<V> | null)[]
+
+/** One of the members, and any others. */
+type AtLeastOne<T> = string extends keyof T ? T : { [K in keyof T]: Flat<{ [P in K]: T[P] } & Partial<T>> }[keyof T]
 
 /** Values as an object, or as a list of `{ field, value }`. */
 type OneByOne<V> =

@@ -5,6 +5,7 @@
 
 const { isOwnKind } = require('./kinds.js')
 const { checkValues } = require('./options.js')
+const { parametersForPg } = require('./search.js')
 
 /**
  * @typedef {import('./table.js').Table} Table
@@ -49,6 +50,31 @@ class InTransaction {
   /** @param {unknown} sid */
   async destroy(sid) {
     return (await this.#ask('destroy', sid)).length > 0
+  }
+
+  /**
+   * @param {import('./search.js').Search} search
+   * @param {number | undefined} limit
+   */
+  async list(search, limit = this.#table.listLimit) {
+    const rows = await this.#query(this.#table.listStatement(search), [limit, ...parametersForPg(search)])
+    return rows.map(row => this.#table.reader.finish(row))
+  }
+
+  /**
+   * Goes on until a look finds none: a session may have got another id between the look and its lock.
+   *
+   * @param {import('./search.js').Search} search
+   */
+  async destroyAll(search) {
+    const statement = this.#table.destroyAllStatement(search)
+    let ended = 0
+    while (statement !== null) {
+      const [{ found, gone }] = await this.#query(statement, parametersForPg(search))
+      ended += Number(gone)
+      if (Number(gone) === Number(found)) break
+    }
+    return ended
   }
 
   /**

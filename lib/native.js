@@ -232,6 +232,44 @@ class Core {
     })
   }
 
+  /**
+   * @param {string} search see src/node/searches.rs
+   * @param {number | undefined} limit
+   * @param {Decode} decode
+   * @returns {Promise<any>}
+   */
+  list(search, limit, decode) {
+    return this.#single(number => this.#native.list(number, search, limit), decode)
+  }
+
+  /**
+   * @param {string} search see src/node/searches.rs
+   * @returns {Promise<any>}
+   */
+  destroyAll(search) {
+    return this.#single(number => this.#native.destroyAll(number, search))
+  }
+
+  /** @param {unknown} sid */
+  handle(sid) {
+    const id = this.readId(sid)
+    return id === null ? null : this.#native.handle(id)
+  }
+
+  get listLimit() {
+    return this.#native.listLimit()
+  }
+
+  /** @param {string} search */
+  listStatement(search) {
+    return this.#native.listStatement(search)
+  }
+
+  /** @param {string} search */
+  destroyAllStatement(search) {
+    return this.#native.destroyAllStatement(search)
+  }
+
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
   setUp() {
     return this.#single(number => this.#native.setUp(number))
@@ -283,10 +321,13 @@ class Core {
     return typeof sid === 'string' && LISTED_ID.test(sid) ? sid.toLowerCase() : this.readId(sid)
   }
 
-  /** @param {(number: number) => void} send */
-  #single(send) {
+  /**
+   * @param {(number: number) => void} send
+   * @param {Decode} [decode]
+   */
+  #single(send, decode = outcome => outcome) {
     return new Promise((resolve, reject) => {
-      const number = this.#waiting.add([{ resolve, reject, decode: outcome => outcome, sid: '' }])
+      const number = this.#waiting.add([{ resolve, reject, decode, sid: '' }])
       this.#guard(number, 1, () => send(number))
     })
   }

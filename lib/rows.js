@@ -7,7 +7,7 @@
  * @typedef {(text: string) => unknown} Parser
  * @typedef {(microseconds: number) => unknown} TimeParser since 1970
  * @typedef {(oid: number) => Parser} GetParser pg's type parsers as they are now
- * @typedef {{ asked: string, column: string, oid: number }} FieldInfo
+ * @typedef {{ asked: string, column: string, oid: number, array: boolean }} FieldInfo
  * @typedef {{ id: number, times: [number, number, number] }} SessionTypes OIDs of the columns that every session has
  */
 
@@ -17,6 +17,9 @@ const PROBE_TEXT = '2001-02-03 04:05:06.789'
 const PROBE_LOCAL = new Date(2001, 1, 3, 4, 5, 6, 789).getTime()
 const PROBE_UTC = Date.UTC(2001, 1, 3, 4, 5, 6, 789)
 const TIMESTAMPTZ = 1184
+
+/** What a user's own parser of ids is given where there is none to read. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
 
 /** @type {WeakMap<Parser, boolean>} */
 const readsAsPg = new WeakMap()
@@ -72,6 +75,19 @@ class RowReader {
       else row[names[place]] = value
     }
     return row
+  }
+
+  /**
+   * The same for the rows of a list, which have handles in the place of ids.
+   *
+   * @param {[handle: string, ...rest: (string | number | null)[]][]} packed
+   * @param {number} answer
+   */
+  list(packed, answer) {
+    return packed.map(([handle, ...rest]) => {
+      const { sess_id: _, ...row } = Object(this.read([0, ...rest], NO_ID, answer))
+      return { handle, ...row }
+    })
   }
 
   /**

@@ -7,6 +7,7 @@ const { withCode } = require('./errors.js')
 const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
 const { checkValues } = require('./options.js')
+const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
 const { traced } = require('./traced.js')
 
@@ -108,6 +109,27 @@ class Sessions {
     return traced(this.#ask('destroy', sid, false))
   }
 
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  list(where, options) {
+    return traced(this.#list(where, options))
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  destroyAll(where, options) {
+    return traced(this.#destroyAll(where, options))
+  }
+
+  /** @param {unknown} sid */
+  handle(sid) {
+    return this.#core.handle(sid)
+  }
+
   stats() {
     return this.#core.stats()
   }
@@ -132,6 +154,38 @@ class Sessions {
     if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
     const { given, values: parameters } = table.forCore(entries)
     return this.#core.create(given, parameters, table.readRow)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} options
+   */
+  async #list(where, options) {
+    const { limit, ...asked } = checkList(where, options)
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    if (table.hasHandleField) {
+      throw withCode(
+        new Error('list: this table has a field "handle", where the session\'s handle goes'),
+        'PGSESS_TABLE'
+      )
+    }
+    const search = table.search(asked)
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).list(search, limit)
+    return this.#core.list(JSON.stringify(search), limit, table.readList)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} options
+   */
+  async #destroyAll(where, options) {
+    const asked = checkDestroyAll(where, options)
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    const search = table.search(asked)
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).destroyAll(search)
+    return this.#core.destroyAll(JSON.stringify(search))
   }
 
   /**

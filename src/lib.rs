@@ -11,6 +11,8 @@
 //! | [`table`] | creates the table, adopts it, verifies it |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
+//! | [`handle`] | what a session is known by in lists |
+//! | [`pieces`] | work on many sessions, in short transactions |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
 //! | [`retry`] | which failure of which operation may run again |
@@ -25,8 +27,10 @@ mod batcher;
 pub mod connect;
 pub mod error;
 pub mod fields;
+pub mod handle;
 mod operations;
 pub mod options;
+mod pieces;
 mod pool;
 mod retry;
 mod road;

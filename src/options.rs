@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How many sessions a list shows if the caller does not say.
+pub const LIST_LIMIT: u32 = 1_000;
+
 /// How sessions are kept. `Options::default()` holds the defaults that the documentation names.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
-use crate::row::SessionRow;
+use crate::row::{ListedRow, SessionRow};
 use crate::stats::Counters;
 
 /// Larger batches gain nothing, and their answers would hold the event loop.
@@ -41,6 +41,8 @@ pub enum Outcome {
     Session(Option<SessionRow>),
     /// Done, or there was nothing to do.
     Done(bool),
+    /// The rows of a list.
+    Listed(Vec<ListedRow>),
 }
 
 /// What all queues of a `Sessions` share.
@@ -163,5 +165,8 @@ fn owned(rows: &[Row], outcome: Result<Answer, Error>) -> Result<Outcome, Error>
         },
         Answer::NoSession => Ok(Outcome::Session(None)),
         Answer::Done(done) => Ok(Outcome::Done(done)),
+        Answer::Rows => {
+            rows.iter().map(ListedRow::read).collect::<Result<_, Error>>().map(Outcome::Listed)
+        }
     }
 }

@@ -12,13 +12,17 @@ use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::fields::{FieldSpec, check_fields};
+use crate::handle;
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
+use crate::operations::destroy_all::DestroyAll;
 use crate::operations::extend::extend;
+use crate::operations::list::List;
 use crate::operations::locking::Locking;
 use crate::operations::validate::{self, Validate};
 use crate::options::Options;
+use crate::pieces;
 use crate::pool::Pool;
 use crate::road::Road;
 use crate::session_id::SessionId;
@@ -27,8 +31,10 @@ use crate::table::{self, Table};
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
+pub use crate::operations::list::Listing;
+pub use crate::operations::search::{Condition, Search, Wanted};
 pub use crate::road::{Outcome, Reply, Sink};
-pub use crate::row::SessionRow;
+pub use crate::row::{ListedRow, SessionRow};
 pub use crate::text::FieldValue;
 
 /// Calls that name a session.
@@ -49,6 +55,8 @@ pub struct FieldInfo {
     pub column: String,
     /// The OID of the column's type, as it goes over the wire.
     pub oid: u32,
+    /// Whether its values are arrays.
+    pub is_array: bool,
 }
 
 /// One table of sessions.
@@ -68,6 +76,8 @@ struct Queues {
     validate: Arc<Batcher<Validate>>,
     extend: Arc<Batcher<Locking>>,
     destroy: Arc<Batcher<Locking>>,
+    list: Arc<Batcher<List>>,
+    destroy_all: DestroyAll,
 }
 
 impl Queues {
@@ -77,6 +87,8 @@ impl Queues {
             validate: Batcher::new(Validate::new(&table), road),
             extend: Batcher::new(extend(&table, options.session_length), road),
             destroy: Batcher::new(destroy(&table), road),
+            list: Batcher::new(List::new(&table), road),
+            destroy_all: DestroyAll::new(&table),
             table,
         }
     }
@@ -86,6 +98,7 @@ impl Queues {
             + self.validate.waiting()
             + self.extend.waiting()
             + self.destroy.waiting()
+            + self.list.waiting()
     }
 }
 
@@ -142,6 +155,7 @@ impl Sessions {
             asked: column.asked.clone(),
             column: column.name.clone(),
             oid: column.oid,
+            is_array: column.is_array,
         };
         Ok(self.queues()?.table.columns.iter().map(info).collect())
     }
@@ -171,7 +185,7 @@ impl Sessions {
     pub async fn validate(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
         match self.ask(IdOperation::Validate, id).await? {
             Outcome::Session(row) => Ok(row),
-            Outcome::Done(_) => Err(Error::internal("validate was answered by another operation")),
+            _ => Err(Error::internal("validate was answered by another operation")),
         }
     }
 
@@ -186,6 +200,42 @@ impl Sessions {
     /// Removes a session's row. `false`: there was none.
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
         self.ask(IdOperation::Destroy, id).await.map(is_done)
+    }
+
+    /// The live sessions that a search means, newest first.
+    pub async fn list(&self, listing: Listing) -> Result<Vec<ListedRow>, Error> {
+        match self.wait(|reply| self.submit_list(listing, reply)).await? {
+            Outcome::Listed(rows) => Ok(rows),
+            _ => Err(Error::internal("list was answered by another operation")),
+        }
+    }
+
+    /// Ends the live sessions that a search means; how many.
+    ///
+    /// In pieces: after a failure some may have ended. It may be called again.
+    pub async fn destroy_all(&self, search: Search) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        let work = async {
+            let queues = self.queues()?;
+            check_search(&search, queues)?;
+            pieces::destroy_all(&self.road, &queues.destroy_all, Arc::new(search)).await
+        };
+        self.counted(work).await
+    }
+
+    /// What the session with this id is known by in lists. Asks no server.
+    pub fn handle(&self, id: SessionId) -> String {
+        handle::of_stored(id.as_uuid())
+    }
+
+    /// Counts a call that is not batched.
+    async fn counted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.road.counters.calls.add(1);
+        let outcome = work.await;
+        if outcome.is_err() {
+            self.road.counters.errors.add(1);
+        }
+        outcome
     }
 
     async fn ask(&self, operation: IdOperation, id: SessionId) -> Result<Outcome, Error> {
@@ -231,6 +281,18 @@ impl Sessions {
         }
     }
 
+    /// Takes in a list.
+    pub fn submit_list(&self, listing: Listing, reply: Reply) {
+        let checked = self.queues().and_then(|queues| {
+            check_search(&listing.search, queues)?;
+            Ok(queues)
+        });
+        match checked {
+            Ok(queues) => queues.list.push([(listing, reply)]),
+            Err(error) => self.refuse(std::iter::once(reply), &error),
+        }
+    }
+
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
         let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
@@ -254,6 +316,19 @@ impl Sessions {
         Ok(self.queues()?.create.operation().alone_sql(given, Reader::Pg))
     }
 
+    /// The statement that lists what `search` means, for a connection of the caller. `$1` is the most rows there may
+    /// be, then come those of the search: a value for each condition (an array of texts where any of them will do,
+    /// none for NULL), the excepted ids, the handle.
+    pub fn list_statement_for_pg(&self, search: &Search) -> Result<String, Error> {
+        Ok(self.queues()?.list.operation().sql(search, Reader::Pg))
+    }
+
+    /// The statement that ends what `search` means, for a connection of the caller; it answers how many it `found` and
+    /// how many are `gone`. Its parameters are those of the search.
+    pub fn destroy_all_statement_for_pg(&self, search: &Search) -> Result<String, Error> {
+        Ok(self.queues()?.destroy_all.alone_sql(search))
+    }
+
     /// What the pool and the queues look like, and what has happened so far.
     pub fn stats(&self) -> Stats {
         let (size, idle) = self.road.pool.size_and_idle();
@@ -275,6 +350,13 @@ impl Sessions {
         self.road.settled().await;
         self.road.pool.close();
     }
+}
+
+fn check_search(search: &Search, queues: &Queues) -> Result<(), Error> {
+    if search.fits(queues.table.columns.len()) {
+        return Ok(());
+    }
+    Err(Error::argument("the search names a field that is not there"))
 }
 
 fn is_done(outcome: Outcome) -> bool {

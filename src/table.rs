@@ -42,6 +42,8 @@ pub(crate) struct FieldColumn {
     /// The type without modifier; of a domain, its base type. A cast to it never cuts a value; the assignment to the
     /// column then checks its length, as it does for a parameter.
     pub(crate) cast: String,
+    /// Whether its values are arrays.
+    pub(crate) is_array: bool,
 }
 
 /// For each of the three times whether its column is a timestamptz.
@@ -67,6 +69,7 @@ struct FoundColumn {
     type_name: String,
     base_oid: u32,
     base_name: String,
+    is_array: bool,
     must_be_given: bool,
 }
 
@@ -265,6 +268,7 @@ impl SetUp<'_> {
                 name: column_name.clone(),
                 oid: column.base_oid,
                 cast: column.base_name.clone(),
+                is_array: column.is_array,
             });
         }
         self.refuse_columns_we_cannot_fill(&found, &columns)?;
@@ -374,6 +378,7 @@ fn read_column(row: &tokio_postgres::Row) -> Result<(String, FoundColumn), Error
         type_name: row.try_get("type_name")?,
         base_oid: row.try_get("base_oid")?,
         base_name: row.try_get("base_name")?,
+        is_array: row.try_get("is_array")?,
         must_be_given: row.try_get("must_be_given")?,
     };
     Ok((row.try_get("name")?, column))
@@ -403,6 +408,7 @@ WITH RECURSIVE base (attnum, oid, next) AS (
 SELECT a.attname::text AS name, a.atttypid AS type_oid, a.atttypmod AS modifier,
        format_type(a.atttypid, a.atttypmod) AS type_name,
        base.oid AS base_oid, format_type(base.oid, -1) AS base_name,
+       (SELECT typcategory = 'A' FROM pg_type WHERE oid = base.oid) AS is_array,
        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS must_be_given
 FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.next = 0
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";

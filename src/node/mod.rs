@@ -20,13 +20,16 @@ use tokio_postgres::Row;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
-use crate::options::Options;
+use crate::options::{LIST_LIMIT, Options};
 use crate::session_id::SessionId;
-use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::sessions::{
+    FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink,
+};
 use crate::tls::TlsOptions;
 
 mod packed;
 mod questions;
+mod searches;
 
 use questions::Questions;
 
@@ -200,15 +203,24 @@ impl Core {
     /// Sets up the table; the outcome of call `number` describes it.
     #[napi(catch_unwind)]
     pub fn set_up(&self, number: i64) {
-        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            let notes = sessions.set_up().await?;
+            packed::table(&sessions, &notes)
+        });
+    }
+
+    /// Does what is not batched; its outcome is that of call `number`.
+    fn single(
+        &self,
+        number: i64,
+        work: impl Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
+    ) {
+        let deliveries = Arc::clone(&self.deliveries);
         self.runtime.spawn(async move {
             // A task of its own, so that a panic in it is an outcome, too.
-            let work = tokio::spawn(async move {
-                let notes = sessions.set_up().await?;
-                packed::table(&sessions, &notes)
-            });
-            let outcome = work.await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended the set-up"))
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended this call"))
             });
             deliveries.send(packed::single(number, outcome));
         });
@@ -249,6 +261,55 @@ impl Core {
         });
         self.sessions.submit_creates(calls.collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Lists the sessions that a search means, at most `limit` of them.
+    #[napi(catch_unwind)]
+    pub fn list(&self, number: i64, search: String, limit: Option<u32>) -> Result<()> {
+        let limit = limit.unwrap_or(LIST_LIMIT);
+        let search = wanted(&search)?.unwrap_or_default();
+        self.sessions.submit_list(Listing { search, limit }, Reply::Number(number.unsigned_abs()));
+        Ok(())
+    }
+
+    /// Ends the sessions that a search means; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn destroy_all(&self, number: i64, search: String) -> Result<()> {
+        let search = wanted(&search)?;
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            match search {
+                Some(search) => sessions.destroy_all(search).await.map(Value::from),
+                None => Ok(Value::from(0)),
+            }
+        });
+        Ok(())
+    }
+
+    /// The handle of an id, or null if it is none.
+    #[napi(catch_unwind)]
+    pub fn handle(&self, text: String) -> Option<String> {
+        SessionId::parse(&text).map(|id| self.sessions.handle(id))
+    }
+
+    /// How many sessions a list shows if the caller does not say.
+    #[napi(catch_unwind)]
+    pub fn list_limit(&self) -> u32 {
+        LIST_LIMIT
+    }
+
+    /// The statement that lists what a search means, for a connection of the caller.
+    #[napi(catch_unwind)]
+    pub fn list_statement(&self, search: String) -> Result<String> {
+        let search = wanted(&search)?.unwrap_or_default();
+        self.sessions.list_statement_for_pg(&search).map_err(reason)
+    }
+
+    /// The statement that ends what a search means, for a connection of the caller. Null: it can mean no session.
+    #[napi(catch_unwind)]
+    pub fn destroy_all_statement(&self, search: String) -> Result<Option<String>> {
+        let Some(search) = wanted(&search)? else { return Ok(None) };
+        self.sessions.destroy_all_statement_for_pg(&search).map(Some).map_err(reason)
     }
 
     /// Answers question `number`: with `failure` if it could not be answered, else with `value`.
@@ -302,6 +363,15 @@ impl Core {
             deliveries.send(packed::single(number, Ok(Value::Bool(true))));
         });
     }
+}
+
+fn wanted(search: &str) -> Result<Option<Search>> {
+    searches::read(search).map_err(|error| Error::from_reason(format!("search: {error}")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn reason(error: crate::error::Error) -> Error {
+    Error::from_reason(error.to_string())
 }
 
 fn no_session(operation: IdOperation) -> Answer {

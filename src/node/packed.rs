@@ -2,7 +2,7 @@
 //!
 //! `[failures, number, outcome, number, outcome, …]`. An outcome is `null`, `true`, `false`, a row
 //! `[id, created, updated, expires, field, …]` (`id` is 0 where JavaScript knows it; times in microseconds since
-//! 1970; fields as PostgreSQL writes them), or `{"failed": place}` with the place of its failure in `failures`, which
+//! 1970; fields as PostgreSQL writes them), a list of such rows (with handles for ids), or `{"failed": place}` with the place of its failure in `failures`, which
 //! is 0 if there are none.
 
 use serde_json::{Map, Value, json};
@@ -49,7 +49,7 @@ pub(super) fn single(number: i64, outcome: Result<Value, Error>) -> String {
 
 /// Describes a table that was set up.
 pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Error> {
-    let field = |field: crate::sessions::FieldInfo| json!({ "asked": field.asked, "column": field.column, "oid": field.oid });
+    let field = |field: crate::sessions::FieldInfo| json!({ "asked": field.asked, "column": field.column, "oid": field.oid, "array": field.is_array });
     let fields: Vec<Value> = sessions.fields()?.into_iter().map(field).collect();
     Ok(json!({
         "fields": fields,
@@ -78,7 +78,19 @@ impl Packing<'_> {
             Answer::NoSession => self.text.push_str("null"),
             Answer::Done(true) => self.text.push_str("true"),
             Answer::Done(false) => self.text.push_str("false"),
+            Answer::Rows => self.rows(),
         }
+    }
+
+    fn rows(&mut self) {
+        self.text.push('[');
+        for place in 0..self.rows.len() {
+            if place > 0 {
+                self.text.push(',');
+            }
+            self.row(place, true);
+        }
+        self.text.push(']');
     }
 
     fn row(&mut self, place: usize, with_id: bool) {

@@ -239,7 +239,8 @@ fn patience(place: usize) -> String {
     )
 }
 
-fn as_text(value: &FieldValue) -> Option<String> {
+/// A value as text for a cast; `None` is NULL.
+pub(crate) fn as_text(value: &FieldValue) -> Option<String> {
     match value {
         FieldValue::Null => None,
         FieldValue::Text(text) => Some(text.clone()),

@@ -11,8 +11,12 @@ use crate::pool::Request;
 pub(crate) mod columns;
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod destroy_all;
 pub(crate) mod extend;
+pub(crate) mod list;
 pub(crate) mod locking;
+pub(crate) mod removal;
+pub(crate) mod search;
 pub(crate) mod validate;
 
 /// What came of one call.
@@ -26,6 +30,8 @@ pub enum Answer {
     NoSession,
     /// Done, or there was nothing to do.
     Done(bool),
+    /// All the rows that came.
+    Rows,
 }
 
 /// What to make of a call that the set form left open.
