@@ -501,12 +501,42 @@ declare namespace pgSess {
     allowedFunctions?: readonly string[] | undefined
 
     /**
+     * How many live sessions there may be with the same value of a field, such as the sessions of one user. Creating one
+     * more ends the oldest at once; the new one always survives its own `create`. Expired sessions do not count, and
+     * sessions whose field is NULL are not limited.
+     *
+     * @default none
+     *
+     * @example
+     * ```js
+     * const options = { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id', limit: 5, index: true } }
+     * ```
+     */
+    maxSessions?: MaxSessions | undefined
+
+    /**
      * Told of errors that no call of yours can reject with, such as a column whose
      * length differs from the datatype given. They never end the program.
      *
      * @default a warning of the process, as `process.emitWarning` gives
      */
     onError?: ((error: Error) => void) | undefined
+  }
+
+  /** A limit to live sessions, see {@link InitOptions.maxSessions}. */
+  export interface MaxSessions<Name extends string = string> {
+    /** The field whose values are counted. */
+    by: Name
+    /** How many live sessions there may be with the same value. */
+    limit: number
+    /**
+     * Whether to make an index on the field, unless one begins with it. Each `create` looks for the sessions with the
+     * same value, and without an index it reads the whole table for that. Making it on a large table takes a while in
+     * which nobody can write.
+     *
+     * @remarks Default: `false`. Without {@link InitOptions.createTable} it is only looked for.
+     */
+    index?: boolean | undefined
   }
 
   /**
@@ -517,6 +547,7 @@ declare namespace pgSess {
   export interface ConnectOptions<F extends Fields = Fields> extends InitOptions {
     /** What each session remembers: names and SQL datatypes. */
     fields: F
+    maxSessions?: MaxSessions<Extract<keyof FieldMap<F>, string>> | undefined
   }
 
   // ---------------------------------------------------------------- fields, values, rows

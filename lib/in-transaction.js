@@ -5,6 +5,7 @@
 
 const { isOwnKind } = require('./kinds.js')
 const { checkValues } = require('./options.js')
+const { inTransaction } = require('./own-transaction.js')
 const { parametersForPg } = require('./search.js')
 
 /**
@@ -32,8 +33,41 @@ class InTransaction {
    */
   async create(fields, argument) {
     const { given, values } = this.#table.forPg(checkValues(fields, argument))
-    const [row] = await this.#query(this.#table.createStatement(given), [this.#table.newId(), ...values])
+    const { limit } = this.#table
+    const isUnlimited = limit === null || isNull(values, given.indexOf(limit[0]))
+    const row = isUnlimited
+      ? await this.#insert(given, values)
+      : await inTransaction(this.#caller, caller =>
+          new InTransaction(caller, this.#table).#createLimited(limit, given, values)
+        )
     return this.#table.reader.finish(row)
+  }
+
+  /**
+   * @param {number[]} given
+   * @param {unknown[]} values
+   * @param {string} [id]
+   */
+  async #insert(given, values, id = this.#table.newId()) {
+    const [row] = await this.#query(this.#table.createStatement(given), [id, ...values])
+    return row
+  }
+
+  /**
+   * See src/operations/limit.rs.
+   *
+   * @param {import('./table.js').Limit} limit
+   * @param {number[]} given
+   * @param {unknown[]} values
+   */
+  async #createLimited([place, [lockValue, lockInserted, trim]], given, values) {
+    const id = this.#table.newId()
+    const at = given.indexOf(place)
+    if (at >= 0) checkIsolation(await this.#query(lockValue, [values[at]]))
+    const row = await this.#insert(given, values, id)
+    if (at < 0) checkIsolation(await this.#query(lockInserted, [[id]]))
+    await this.#query(trim, [[id]])
+    return row
   }
 
   /** @param {unknown} sid */
@@ -98,6 +132,24 @@ class InTransaction {
     const { rows } = await this.#caller.query({ text, values })
     return rows
   }
+}
+
+/**
+ * @param {unknown[]} values
+ * @param {number} at
+ */
+function isNull(values, at) {
+  return at >= 0 && values[at] === null
+}
+
+/**
+ * Under other levels a transaction does not see what was committed while it waited for its turn.
+ *
+ * @param {Row[]} rows
+ */
+function checkIsolation([row]) {
+  if (row === undefined || row.isolation === 'read committed') return
+  throw new Error(`maxSessions cannot be kept to in a ${row.isolation} transaction; create needs read committed`)
 }
 
 exports.InTransaction = InTransaction

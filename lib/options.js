@@ -15,6 +15,8 @@ const LONGEST = Number.MAX_SAFE_INTEGER
 /** A timer of Rust takes more, but nobody waits longer than this many ms for an answer (about 24 days). */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 const MOST_CONNECTIONS = 10_000
+/** Whoever wants more wants no limit. */
+const MOST_SESSIONS = 1_000_000
 
 /** @type {{ [option: string]: Check }} */
 const OPTIONS = {
@@ -28,6 +30,7 @@ const OPTIONS = {
   prepare: typed('boolean', 'true or false'),
   batch: typed('boolean', 'true or false'),
   allowedFunctions: texts('a list of names of SQL functions'),
+  maxSessions: checkMaxSessions,
   onError: typed('function', 'a function that takes an Error')
 }
 
@@ -51,6 +54,18 @@ function texts(expected) {
     if (!Array.isArray(value)) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
     for (const [at, text] of value.entries()) typed('string', 'the name of an SQL function')(`${name}[${at}]`, text)
   }
+}
+
+/** @type {Check} */
+function checkMaxSessions(name, value) {
+  if (!isObject(value)) throw new TypeError(`${name}: expected { by, limit }, got ${describe(value)}`)
+  const { by, limit, index, ...others } = value
+  for (const other of Object.keys(others)) {
+    throw new TypeError(`${name}: unknown member ${JSON.stringify(other)}; known are by, limit, index`)
+  }
+  typed('string', 'the name of a field')(`${name}.by`, by)
+  wholeNumber('a whole number greater than 0', MOST_SESSIONS)(`${name}.limit`, limit)
+  if (index !== undefined) typed('boolean', 'true or false')(`${name}.index`, index)
 }
 
 /**

@@ -7,10 +7,13 @@ const { forPg, toParameter } = require('./values.js')
 
 /**
  * @typedef {import('./rows.js').FieldInfo} FieldInfo
+ * @typedef {[place: number, statements: [lockValue: string, lockInserted: string, trim: string]]} Limit what keeps to
+ *   `maxSessions`
  * @typedef {{
  *   fields: FieldInfo[],
  *   types: import('./rows.js').SessionTypes,
  *   notes: string[],
+ *   limit: Limit | null,
  *   statements: { validate: string, extend: string, destroy: string }
  * }} Description as src/node/packed.rs writes it
  */
@@ -34,6 +37,7 @@ class Table {
     this.#pg = pg
     this.#fields = description.fields
     this.#foldNames = foldNames
+    this.limit = description.limit
     this.statements = description.statements
     this.reader = new RowReader(description.fields, description.types, pg.getParser)
     description.fields.forEach(({ asked, column }, place) => {

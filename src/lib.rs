@@ -12,6 +12,7 @@
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
 //! | [`handle`] | what a session is known by in lists |
+//! | [`advisory`] | keys of the locks that processes agree on |
 //! | [`pieces`] | work on many sessions, in short transactions |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
@@ -22,6 +23,7 @@
 //! | [`row`], [`text`] | a session's row; values as text, in and out |
 //! | [`error`], [`stats`] | the one error; the counters |
 
+mod advisory;
 mod attempt;
 mod batcher;
 pub mod connect;

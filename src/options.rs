@@ -28,8 +28,21 @@ pub struct Options {
     pub batch: bool,
     /// Functions that DEFAULT, CHECK and GENERATED may call besides the well-known ones: `f` or `schema.f`.
     pub allowed_functions: Vec<String>,
+    /// How many live sessions there may be with the same value of a field.
+    pub max_sessions: Option<MaxSessions>,
     /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
     pub fold_names: bool,
+}
+
+/// A limit to the live sessions of, say, one user. NULL is not limited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaxSessions {
+    /// The field.
+    pub by: String,
+    /// How many.
+    pub limit: u32,
+    /// Whether there shall be an index on the field.
+    pub index: bool,
 }
 
 impl Default for Options {
@@ -45,6 +58,7 @@ impl Default for Options {
             prepare: true,
             batch: true,
             allowed_functions: Vec::new(),
+            max_sessions: None,
             fold_names: false,
         }
     }

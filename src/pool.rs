@@ -12,8 +12,8 @@ use deadpool::managed::{
 };
 use deadpool_postgres::ClientWrapper;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
 
 use crate::connect::{Connector, Settings};
 use crate::error::{Error, Step};
@@ -26,20 +26,32 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// must not fill the server's memory.
 const MAX_STATEMENTS: usize = 200;
 
+mod around;
+
+pub(crate) use around::Around;
+
 /// A statement with its parameters.
 pub(crate) struct Request {
     pub(crate) sql: Arc<str>,
     pub(crate) params: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
+    /// What else belongs into its transaction.
+    around: Option<Box<Around>>,
 }
 
 impl Request {
     pub(crate) fn new(sql: &Arc<str>) -> Self {
-        Self { sql: Arc::clone(sql), params: Vec::new() }
+        Self { sql: Arc::clone(sql), params: Vec::new(), around: None }
     }
 
     /// Adds a parameter. The type is what an unprepared statement declares; `UNKNOWN` lets the server find it out.
     pub(crate) fn with(mut self, value: impl ToSql + Sync + Send + 'static, ty: Type) -> Self {
         self.params.push((Box::new(value), ty));
+        self
+    }
+
+    /// Puts it into a transaction with other statements.
+    pub(crate) fn around(mut self, around: Around) -> Self {
+        self.around = Some(Box::new(around));
         self
     }
 }
@@ -160,6 +172,9 @@ impl Connection {
         request: &Request,
         deadline: Instant,
     ) -> Result<Vec<Row>, Error> {
+        if let Some(around) = &request.around {
+            return self.run_around(request, around, deadline).await;
+        }
         let client = self.client()?;
         let begin = Instant::now();
         let deadline = deadline.min(begin + self.limits.query);
@@ -200,19 +215,30 @@ impl Connection {
                 .collect();
             return client.query_typed(&request.sql, &params).await;
         }
-        if client.statement_cache.size() >= MAX_STATEMENTS {
-            client.statement_cache.clear();
-        }
-        let statement = client.prepare_cached(&request.sql).await?;
+        let statement = self.prepare(client, request).await?;
         let params: Vec<&(dyn ToSql + Sync)> =
             request.params.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
         client.query(&statement, &params).await
+    }
+
+    async fn prepare(
+        &self,
+        client: &ClientWrapper,
+        request: &Request,
+    ) -> Result<Statement, tokio_postgres::Error> {
+        if client.statement_cache.size() >= MAX_STATEMENTS {
+            client.statement_cache.clear();
+        }
+        client.prepare_cached(&request.sql).await
     }
 
     /// Forgets the statement prepared for `request`: the schema changed under it.
     pub(crate) fn forget(&self, request: &Request) {
         if let Ok(client) = self.client() {
             client.statement_cache.remove(&request.sql, &[]);
+        }
+        if let Some(around) = &request.around {
+            around.before.iter().chain(&around.after).for_each(|request| self.forget(request));
         }
     }
 

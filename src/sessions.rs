@@ -329,6 +329,14 @@ impl Sessions {
         Ok(self.queues()?.destroy_all.alone_sql(search))
     }
 
+    /// What keeps to `max_sessions` in a transaction of the caller: the place of the field; the statement that locks its
+    /// value `$1`; the one that locks the values of the sessions `$1`; the one that ends the oldest, but not the sessions
+    /// `$1`.
+    pub fn limit_for_pg(&self) -> Result<Option<(u16, [String; 3])>, Error> {
+        let limit = self.queues()?.create.operation().limit();
+        Ok(limit.map(|limit| (limit.place(), limit.statements_for_pg().map(str::to_owned))))
+    }
+
     /// What the pool and the queues look like, and what has happened so far.
     pub fn stats(&self) -> Stats {
         let (size, idle) = self.road.pool.size_and_idle();

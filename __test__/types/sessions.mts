@@ -79,6 +79,7 @@ expect<Equal<ReturnType<typeof sessions.close>, Promise<void>>>()
 Symbol.dispose in sessions && sessions[Symbol.dispose]()
 
 // Many sessions.
+const FIELD_LIST = [{ field: 'userId', datatype: 'INT NOT NULL' }] as const
 const many = await connect(url, {
   fields: {
     user_id: 'INT NOT NULL',
@@ -133,6 +134,15 @@ many.list({ user_id: true })
 many.list({ roles: [['a'], ['b']] })
 // @ts-expect-error a listed row has no id
 ;(await many.list({ user_id: 1 }))[0]?.sess_id
+
+// Limits.
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id', limit: 5, index: true } })
+await connect(url, { fields: FIELD_LIST, maxSessions: { by: 'userId', limit: 5 } })
+await connect(url, { fields: config, maxSessions: { by: 'whatever', limit: 5 } })
+// @ts-expect-error no such field
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user', limit: 5 } })
+// @ts-expect-error no limit
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id' } })
 
 // A list of fields means the same.
 const listed = await connect(url, { fields: [{ field: 'userId', datatype: 'INT NOT NULL' }] })

@@ -20,7 +20,7 @@ use tokio_postgres::Row;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
-use crate::options::{LIST_LIMIT, Options};
+use crate::options::{LIST_LIMIT, MaxSessions, Options};
 use crate::session_id::SessionId;
 use crate::sessions::{
     FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink,
@@ -108,7 +108,17 @@ pub struct SessionsOptions {
     pub prepare: Option<bool>,
     pub batch: Option<bool>,
     pub allowed_functions: Option<Vec<String>>,
+    pub max_sessions: Option<MaxSessionsOption>,
     pub fold_names: Option<bool>,
+}
+
+/// How many live sessions there may be with the same value of a field.
+#[napi(object)]
+#[allow(missing_docs, reason = "described in options.rs")]
+pub struct MaxSessionsOption {
+    pub by: String,
+    pub limit: u32,
+    pub index: Option<bool>,
 }
 
 /// What `stats()` gives.
@@ -460,6 +470,12 @@ impl From<Field> for FieldSpec {
     }
 }
 
+impl From<MaxSessionsOption> for MaxSessions {
+    fn from(given: MaxSessionsOption) -> Self {
+        Self { by: given.by, limit: given.limit, index: given.index.unwrap_or(false) }
+    }
+}
+
 impl From<SessionsOptions> for Options {
     fn from(given: SessionsOptions) -> Self {
         let default = Options::default();
@@ -477,6 +493,7 @@ impl From<SessionsOptions> for Options {
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
             allowed_functions: given.allowed_functions.unwrap_or(default.allowed_functions),
+            max_sessions: given.max_sessions.map(MaxSessions::from).or(default.max_sessions),
             fold_names: given.fold_names.unwrap_or(default.fold_names),
         }
     }

@@ -55,6 +55,7 @@ pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Erro
         "fields": fields,
         "types": { "id": Type::UUID.oid(), "times": sessions.time_types()? },
         "notes": notes,
+        "limit": sessions.limit_for_pg()?,
         "statements": {
             "validate": sessions.statement_for_pg(IdOperation::Validate)?,
             "extend": sessions.statement_for_pg(IdOperation::Extend)?,

@@ -13,6 +13,7 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod destroy_all;
 pub(crate) mod extend;
+pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod locking;
 pub(crate) mod removal;
@@ -80,6 +81,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// Whether the set form may meet another transaction that it has to wait for, however briefly: its calls run alone
     /// then, and ask [`Self::follow_up`] like a batch.
     fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether its statements come with others in a transaction.
+    fn has_transactions(&self) -> bool {
         false
     }
 
