@@ -313,6 +313,23 @@ declare namespace pgSess {
     destroyAll(where: { [field: string]: never }, options: DestroyAllOptions & { all: true }): Promise<number>
 
     /**
+     * Removes the rows of expired sessions now. It happens by itself, too: see {@link InitOptions.pruneInterval}.
+     *
+     * @param options - a signal that ends it early: the promise then rejects at once with the signal's reason, and what
+     *   was removed until then stays removed
+     * @returns how many rows were removed
+     * @throws as {@link validate}
+     * @remarks A million rows take about a minute, in many short transactions with pauses between them. While another
+     *   program prunes the same table, it waits for its turn.
+     *
+     * @example
+     * ```js
+     * const removed = await sessions.prune({ signal: AbortSignal.timeout(60_000) })
+     * ```
+     */
+    prune(options?: { signal?: AbortSignalLike | undefined }): Promise<number>
+
+    /**
      * The handle that {@link list} shows for the session with this id: tells which of a list is the current one. It asks
      * no server.
      *
@@ -384,6 +401,14 @@ declare namespace pgSess {
     only?: string
   }
 
+  /** Node's `AbortSignal`, for those who have no typings of it. */
+  export interface AbortSignalLike {
+    readonly aborted: boolean
+    readonly reason: any
+    throwIfAborted(): void
+    addEventListener(type: 'abort', listener: () => void): void
+  }
+
   /** What {@link Sessions.stats} counts. */
   export interface Stats {
     /** Connections open at this moment. */
@@ -398,6 +423,8 @@ declare namespace pgSess {
     batches: number
     /** Calls that rejected. */
     errors: number
+    /** Rows of expired sessions removed from here, by {@link Sessions.prune} or by itself. */
+    pruned: number
   }
 
   // ---------------------------------------------------------------- options
@@ -501,6 +528,18 @@ declare namespace pgSess {
     allowedFunctions?: readonly string[] | undefined
 
     /**
+     * How often the rows of expired sessions are removed, in ms; `false`: never. The real interval is up to a quarter
+     * shorter or longer, so that programs which start together do not work together; of several, one at a time works.
+     * It goes in pieces of some milliseconds, waits for nobody and holds up nobody. It ends with
+     * {@link Sessions.close} and never keeps the program running; errors go to `onError`.
+     *
+     * An expired session opens nothing, whether its row is still there or not.
+     *
+     * @default 900_000
+     */
+    pruneInterval?: number | false | undefined
+
+    /**
      * How many live sessions there may be with the same value of a field, such as the sessions of one user. Creating one
      * more ends the oldest at once; the new one always survives its own `create`. Expired sessions do not count, and
      * sessions whose field is NULL are not limited.
@@ -515,8 +554,8 @@ declare namespace pgSess {
     maxSessions?: MaxSessions | undefined
 
     /**
-     * Told of errors that no call of yours can reject with, such as a column whose
-     * length differs from the datatype given. They never end the program.
+     * Told of errors that no call of yours can reject with, such as a failed removal of expired rows (the error's `table`
+     * says where), or a column whose length differs from the datatype given. They never end the program.
      *
      * @default a warning of the process, as `process.emitWarning` gives
      */

@@ -58,7 +58,10 @@ function camelCase(name) {
 /** @param {string} value */
 function inJs(value) {
   if (value === 'Vec::new()') return 'none'
-  return value.replace(/Duration::from_millis\((.*)\)/, '$1').replace(/"(.*)"\.to_owned\(\)/, "'$1'")
+  return value
+    .replace(/^Some\((.*)\)$/, '$1')
+    .replace(/Duration::from_millis\((.*)\)/, '$1')
+    .replace(/"(.*)"\.to_owned\(\)/, "'$1'")
 }
 
 function readmeDefaults() {

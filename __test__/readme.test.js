@@ -41,18 +41,6 @@ describe('README.md', () => {
     })
   }
 
-  test('its statement that deletes expired sessions deletes only those', async t => {
-    const place = await database.emptySchema(t)
-    const sessions = await place.sessions({ fields: {} })
-    const live = await sessions.create({})
-    const expired = await sessions.create({})
-    await place.ageSession(expired.sess_id, '14 days 1 second')
-
-    for (const statement of blocks(readme, 'sql')) await place.query(statement)
-
-    assert.deepEqual(await place.query('SELECT sess_id FROM sess'), [{ sess_id: live.sess_id }])
-  })
-
   test('it lists every function and every method', async t => {
     const place = await database.emptySchema(t)
     const sessions = await place.sessions({ fields: {} })

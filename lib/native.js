@@ -13,6 +13,7 @@ const { toBeTraced } = require('./traced.js')
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
  * @typedef {(outcome: any, sid: string, answer: number) => unknown} Decode turns an outcome into the value that the
  *   caller gets; `answer` is the same for all outcomes that came at once
+ * @typedef {(error: Error, table: string) => void} Report takes an error to which no call belongs
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, decode: Decode, sid: string }} Call
  */
 
@@ -46,14 +47,17 @@ class Waiting {
   #received = 0
   #classes
   #questions
+  #report
 
   /**
    * @param {ErrorClasses} classes
    * @param {Questions} questions
+   * @param {Report} report
    */
-  constructor(classes, questions) {
+  constructor(classes, questions, report) {
     this.#classes = classes
     this.#questions = questions
+    this.#report = report
   }
 
   /**
@@ -70,14 +74,15 @@ class Waiting {
   }
 
   /**
-   * Settles the calls of a batch, or answers a question.
+   * Settles the calls of a batch, answers a question, or hands on an error.
    *
-   * @param {string} message as src/node/packed.rs packs outcomes, and src/node/questions.rs questions
+   * @param {string} message as src/node/packed.rs packs outcomes and reports, and src/node/questions.rs questions
    */
   receive(message) {
     const packed = JSON.parse(message)
     if (typeof packed[0] === 'string') {
-      this.#questions.answer(packed[0] === 'password' ? 'password' : 'identity', packed[1], packed[2])
+      if (packed[0] === 'report') this.#report(toError(packed[1], this.#classes), packed[2])
+      else this.#questions.answer(packed[0] === 'password' ? 'password' : 'identity', packed[1], packed[2])
       return
     }
     this.#received++
@@ -192,10 +197,11 @@ class Core {
    * @param {import('../native/binding.js').SessionsOptions} options
    * @param {ErrorClasses} classes
    * @param {import('./connection.js').Answers} answers
+   * @param {Report} report must not hold the core: it would never be collected
    */
-  constructor(settings, fields, options, classes, answers) {
+  constructor(settings, fields, options, classes, answers, report) {
     const questions = new Questions(answers)
-    const waiting = new Waiting(classes, questions)
+    const waiting = new Waiting(classes, questions, report)
     this.#waiting = waiting
     this.#native = new NativeCore(settings, fields, options, message => waiting.receive(message))
     questions.native = new WeakRef(this.#native)
@@ -248,6 +254,28 @@ class Core {
    */
   destroyAll(search) {
     return this.#single(number => this.#native.destroyAll(number, search))
+  }
+
+  /**
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<any>}
+   */
+  prune(signal) {
+    let number = 0
+    const work = this.#single(own => {
+      number = own
+      this.#native.prune(own)
+    })
+    if (signal === undefined) return work
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        // What is under way ends by itself, soon; nobody has to wait for it.
+        this.#native.stopPrune(number)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', stop, { once: true })
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
   }
 
   /** @param {unknown} sid */

@@ -30,6 +30,7 @@ const OPTIONS = {
   prepare: typed('boolean', 'true or false'),
   batch: typed('boolean', 'true or false'),
   allowedFunctions: texts('a list of names of SQL functions'),
+  pruneInterval: orFalse(wholeNumber('false, or a whole number of ms greater than 0', LONGEST_TIMEOUT)),
   maxSessions: checkMaxSessions,
   onError: typed('function', 'a function that takes an Error')
 }
@@ -53,6 +54,16 @@ function texts(expected) {
   return (name, value) => {
     if (!Array.isArray(value)) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
     for (const [at, text] of value.entries()) typed('string', 'the name of an SQL function')(`${name}[${at}]`, text)
+  }
+}
+
+/**
+ * @param {Check} check
+ * @returns {Check}
+ */
+function orFalse(check) {
+  return (name, value) => {
+    if (value !== false) check(name, value)
   }
 }
 
@@ -101,7 +112,8 @@ function checkOptions(options, argument) {
     }
     if (value === undefined) continue
     check(name, value)
-    checked[name] = value
+    // For the core, "never" is an interval of zero.
+    checked[name] = name === 'pruneInterval' && value === false ? 0 : value
   }
   return checked
 }
@@ -120,6 +132,24 @@ function checkLength(length) {
   }
   OPTIONS.sessionLength('SLENGTH', length)
   return { sessionLength: length }
+}
+
+/**
+ * The options of `prune`.
+ *
+ * @param {unknown} options
+ * @returns {AbortSignal | undefined}
+ */
+function checkPrune(options = {}) {
+  if (!isObject(options)) throw new TypeError(`options: expected an object, got ${describe(options)}`)
+  const { signal, ...others } = options
+  for (const other of Object.keys(others)) {
+    throw new TypeError(`options: unknown option ${JSON.stringify(other)}; known is signal`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`signal: expected an AbortSignal, got ${describe(signal)}`)
+  }
+  return signal
 }
 
 /**
@@ -182,6 +212,7 @@ function isObject(value) {
 
 exports.checkFields = checkFields
 exports.checkLength = checkLength
+exports.checkPrune = checkPrune
 exports.checkOptions = checkOptions
 exports.checkValues = checkValues
 exports.isObject = isObject

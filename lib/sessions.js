@@ -6,7 +6,7 @@ const { resolveConnection } = require('./connection.js')
 const { withCode } = require('./errors.js')
 const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
-const { checkValues } = require('./options.js')
+const { checkPrune, checkValues } = require('./options.js')
 const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
 const { traced } = require('./traced.js')
@@ -36,7 +36,11 @@ class Sessions {
   constructor(source, fields, { onError, ...options }, foldNames) {
     this.#connection = resolveConnection(source)
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
-    this.#core = new Core(settings, fields, { maxConnections, ...timeouts, ...options, foldNames }, pg, answers)
+    const all = { maxConnections, ...timeouts, ...options, foldNames }
+    const report = (/** @type {Error} */ error, /** @type {string} */ table) => {
+      tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
+    }
+    this.#core = new Core(settings, fields, all, pg, answers, report)
     this.#foldNames = foldNames
     this.#onError = onError
     this.#caller = throughCaller ? source : undefined
@@ -82,8 +86,7 @@ class Sessions {
    * @param {Error} error
    */
   static report(sessions, error) {
-    if (sessions.#onError === undefined) process.emitWarning(error)
-    else sessions.#onError(error)
+    tell(sessions.#onError, error)
   }
 
   /**
@@ -123,6 +126,11 @@ class Sessions {
    */
   destroyAll(where, options) {
     return traced(this.#destroyAll(where, options))
+  }
+
+  /** @param {unknown} [options] */
+  prune(options) {
+    return traced(this.#prune(options))
   }
 
   /** @param {unknown} sid */
@@ -176,6 +184,20 @@ class Sessions {
   }
 
   /**
+   * On connections of the core in any case: it names no session, and one that the caller lends would be lent for long.
+   *
+   * @param {unknown} options
+   */
+  async #prune(options) {
+    const signal = checkPrune(options)
+    signal?.throwIfAborted()
+    if (this.#closed) throw closed()
+    await Sessions.ready(this)
+    signal?.throwIfAborted()
+    return this.#core.prune(signal)
+  }
+
+  /**
    * @param {unknown} where
    * @param {unknown} options
    */
@@ -220,6 +242,15 @@ class Sessions {
     for (const note of description.notes) Sessions.report(this, withCode(new Error(note), 'PGSESS_TABLE'))
     return this.#table
   }
+}
+
+/**
+ * @param {((error: Error) => void) | undefined} onError
+ * @param {Error} error
+ */
+function tell(onError, error) {
+  if (onError === undefined) process.emitWarning(error)
+  else onError(error)
 }
 
 function closed() {

@@ -7,12 +7,15 @@ use ring::digest::{SHA256, digest};
 pub(crate) enum Purpose {
     /// Keeping to `max_sessions`.
     Limit,
+    /// Removing expired rows.
+    Prune,
 }
 
 impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Purpose::Limit => "limit",
+            Purpose::Prune => "prune",
         }
     }
 }

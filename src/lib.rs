@@ -13,6 +13,7 @@
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
 //! | [`handle`] | what a session is known by in lists |
 //! | [`advisory`] | keys of the locks that processes agree on |
+//! | [`background`] | when expired rows are removed, and how fast |
 //! | [`pieces`] | work on many sessions, in short transactions |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
@@ -25,6 +26,7 @@
 
 mod advisory;
 mod attempt;
+pub mod background;
 mod batcher;
 pub mod connect;
 pub mod error;

@@ -28,6 +28,8 @@ pub struct Options {
     pub batch: bool,
     /// Functions that DEFAULT, CHECK and GENERATED may call besides the well-known ones: `f` or `schema.f`.
     pub allowed_functions: Vec<String>,
+    /// How often expired rows are removed, roughly; `None`: never.
+    pub prune_interval: Option<Duration>,
     /// How many live sessions there may be with the same value of a field.
     pub max_sessions: Option<MaxSessions>,
     /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
@@ -58,6 +60,7 @@ impl Default for Options {
             prepare: true,
             batch: true,
             allowed_functions: Vec::new(),
+            prune_interval: Some(Duration::from_millis(900_000)),
             max_sessions: None,
             fold_names: false,
         }

@@ -24,6 +24,8 @@ const BATCHES_AWAY: usize = 2;
 pub trait Sink: Send + Sync {
     /// `rows` holds what [`Answer::Row`] points at.
     fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]);
+    /// Takes an error to which no call belongs; `table`: whose work failed.
+    fn report(&self, error: &Error, table: &str);
 }
 
 /// Where a call's outcome goes.
@@ -115,6 +117,13 @@ impl Road {
         }
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
             sink.deliver(rows, &numbered);
+        }
+    }
+
+    /// Tells of an error to which no call belongs.
+    pub(crate) fn report(&self, error: &Error, table: &str) {
+        if let Some(sink) = &self.sink {
+            sink.report(error, table);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
+use crate::background::{self, Pruner, Stop};
 use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
@@ -78,6 +79,7 @@ struct Queues {
     destroy: Arc<Batcher<Locking>>,
     list: Arc<Batcher<List>>,
     destroy_all: DestroyAll,
+    pruner: Arc<Pruner>,
 }
 
 impl Queues {
@@ -89,6 +91,7 @@ impl Queues {
             destroy: Batcher::new(destroy(&table), road),
             list: Batcher::new(List::new(&table), road),
             destroy_all: DestroyAll::new(&table),
+            pruner: prune_in_background(&table, options, road),
             table,
         }
     }
@@ -223,6 +226,14 @@ impl Sessions {
         self.counted(work).await
     }
 
+    /// Removes the rows of expired sessions; how many. Set `stop` to end it early.
+    ///
+    /// While another process prunes the table, it waits for its turn.
+    pub async fn prune(&self, stop: &Stop) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        self.counted(async { self.queues()?.pruner.prune(&self.road, stop).await }).await
+    }
+
     /// What the session with this id is known by in lists. Asks no server.
     pub fn handle(&self, id: SessionId) -> String {
         handle::of_stored(id.as_uuid())
@@ -349,15 +360,37 @@ impl Sessions {
             calls: counters.calls.get(),
             batches: counters.batches.get(),
             errors: counters.errors.get(),
+            pruned: counters.pruned.get(),
         }
     }
 
     /// Waits for what is under way, then closes the connections. Later calls fail; closing again is fine.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        if let Some(queues) = self.queues.get() {
+            queues.pruner.closing.set();
+        }
         self.road.settled().await;
         self.road.pool.close();
     }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        if let Some(queues) = self.queues.get() {
+            queues.pruner.closing.set();
+        }
+    }
+}
+
+fn prune_in_background(table: &Table, options: &Options, road: &Arc<Road>) -> Arc<Pruner> {
+    let pruner = Arc::new(Pruner::new(table));
+    if let Some(interval) = options.prune_interval {
+        let (runtime, road) = (&road.runtime, Arc::downgrade(road));
+        let (worker, name) = (Arc::clone(&pruner), &table.sql_name);
+        runtime.spawn(background::prune_now_and_then(worker, road, interval, name.clone()));
+    }
+    pruner
 }
 
 fn check_search(search: &Search, queues: &Queues) -> Result<(), Error> {

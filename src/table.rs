@@ -29,6 +29,8 @@ pub struct Table {
     /// Differences that do no harm, in words.
     pub(crate) notes: Vec<String>,
     pub(crate) limit: Option<SessionLimit>,
+    /// Such as 150004 for 15.4.
+    pub(crate) server_version: i32,
 }
 
 /// How many live sessions there may be with the same value of a field.
@@ -74,6 +76,7 @@ struct Found {
     has_key: bool,
     /// Columns that an index begins with.
     indexed: Vec<String>,
+    server_version: i32,
 }
 
 struct FoundColumn {
@@ -172,6 +175,7 @@ impl SetUp<'_> {
             kind: row.try_get("kind")?,
             has_key: row.try_get("has_key")?,
             indexed: row.try_get("indexed")?,
+            server_version: row.try_get("server_version")?,
             columns: columns.iter().map(read_column).collect::<Result<_, Error>>()?,
         }))
     }
@@ -360,7 +364,7 @@ impl SetUp<'_> {
             ));
         }
         let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
-        Ok(Table { sql_name, clocks, columns, notes, limit })
+        Ok(Table { sql_name, clocks, columns, notes, limit, server_version: found.server_version })
     }
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {
@@ -482,7 +486,8 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
                  AND i.indnkeyatts = 1 AND a.attname = 'sess_id') AS has_key,
        ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-             WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL) AS indexed
+             WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL) AS indexed,
+       current_setting('server_version_num')::int AS server_version
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass($1)";
 

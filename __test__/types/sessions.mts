@@ -69,7 +69,7 @@ for (const sid of [undefined, null, 5, {}, 'some id']) {
 sessions.extend()
 
 expect<Equal<ReturnType<typeof sessions.stats>, Stats>>()
-expect<Equal<Stats, Record<'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors', number>>>()
+expect<Equal<Stats, Record<'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors' | 'pruned', number>>>()
 expect<Equal<ReturnType<typeof sessions.close>, Promise<void>>>()
 {
   await using short = await connect(url, { fields: { user_id: 'INT' } })
@@ -143,6 +143,14 @@ await connect(url, { fields: config, maxSessions: { by: 'whatever', limit: 5 } }
 await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user', limit: 5 } })
 // @ts-expect-error no limit
 await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id' } })
+
+// Pruning.
+expect<Equal<ReturnType<typeof many.prune>, Promise<number>>>()
+many.prune({ signal: AbortSignal.timeout(5) })
+many.prune({ signal: undefined })
+await connect(url, { fields: {}, pruneInterval: false })
+// @ts-expect-error true says not how often
+await connect(url, { fields: {}, pruneInterval: true })
 
 // A list of fields means the same.
 const listed = await connect(url, { fields: [{ field: 'userId', datatype: 'INT NOT NULL' }] })

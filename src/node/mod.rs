@@ -6,7 +6,7 @@
 //! runtime.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
+use crate::background::Stop;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
@@ -108,6 +109,8 @@ pub struct SessionsOptions {
     pub prepare: Option<bool>,
     pub batch: Option<bool>,
     pub allowed_functions: Option<Vec<String>>,
+    /// 0: never.
+    pub prune_interval: Option<f64>,
     pub max_sessions: Option<MaxSessionsOption>,
     pub fold_names: Option<bool>,
 }
@@ -131,6 +134,7 @@ pub struct CoreStats {
     pub calls: f64,
     pub batches: f64,
     pub errors: f64,
+    pub pruned: f64,
 }
 
 /// Which operation a packed list of ids is for.
@@ -170,6 +174,10 @@ impl Sink for Deliveries {
     ) {
         self.send(packed::outcomes(rows, outcomes));
     }
+
+    fn report(&self, error: &crate::error::Error, table: &str) {
+        self.send(packed::report(error, table));
+    }
 }
 
 /// One table of sessions, for JavaScript.
@@ -178,7 +186,16 @@ pub struct Core {
     sessions: Arc<Sessions>,
     deliveries: Arc<Deliveries>,
     questions: Arc<Questions>,
+    /// Those under way, by the numbers of their calls.
+    prunes: Prunes,
     runtime: Handle,
+}
+
+type Prunes = Arc<Mutex<HashMap<i64, Arc<Stop>>>>;
+
+/// No code that can panic runs under the lock.
+fn lock(prunes: &Prunes) -> MutexGuard<'_, HashMap<i64, Arc<Stop>>> {
+    prunes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[napi]
@@ -207,7 +224,13 @@ impl Core {
             Some(Arc::clone(&deliveries) as Arc<dyn Sink>),
         )
         .map_err(|error| Error::from_reason(error.to_string()))?;
-        Ok(Self { sessions: Arc::new(sessions), deliveries, questions, runtime })
+        Ok(Self {
+            sessions: Arc::new(sessions),
+            deliveries,
+            questions,
+            prunes: Prunes::default(),
+            runtime,
+        })
     }
 
     /// Sets up the table; the outcome of call `number` describes it.
@@ -296,6 +319,28 @@ impl Core {
         Ok(())
     }
 
+    /// Removes the rows of expired sessions; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn prune(&self, number: i64) {
+        let stop = Arc::new(Stop::default());
+        let sessions = Arc::clone(&self.sessions);
+        lock(&self.prunes).insert(number, Arc::clone(&stop));
+        let prunes = Arc::clone(&self.prunes);
+        self.single(number, async move {
+            let outcome = sessions.prune(&stop).await;
+            lock(&prunes).remove(&number);
+            outcome.map(Value::from)
+        });
+    }
+
+    /// Ends the prune of call `number` early.
+    #[napi(catch_unwind)]
+    pub fn stop_prune(&self, number: i64) {
+        if let Some(stop) = lock(&self.prunes).get(&number) {
+            stop.set();
+        }
+    }
+
     /// The handle of an id, or null if it is none.
     #[napi(catch_unwind)]
     pub fn handle(&self, text: String) -> Option<String> {
@@ -361,6 +406,7 @@ impl Core {
             calls: number(stats.calls),
             batches: number(stats.batches),
             errors: number(stats.errors),
+            pruned: number(stats.pruned),
         }
     }
 
@@ -493,6 +539,9 @@ impl From<SessionsOptions> for Options {
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
             allowed_functions: given.allowed_functions.unwrap_or(default.allowed_functions),
+            prune_interval: given.prune_interval.map_or(default.prune_interval, |length| {
+                Some(milliseconds(length)).filter(|interval| !interval.is_zero())
+            }),
             max_sessions: given.max_sessions.map(MaxSessions::from).or(default.max_sessions),
             fold_names: given.fold_names.unwrap_or(default.fold_names),
         }

@@ -47,6 +47,11 @@ pub(super) fn single(number: i64, outcome: Result<Value, Error>) -> String {
     .to_string()
 }
 
+/// An error to which no call belongs, and the table whose work failed.
+pub(super) fn report(error: &Error, table: &str) -> String {
+    json!(["report", failure(error), table]).to_string()
+}
+
 /// Describes a table that was set up.
 pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Error> {
     let field = |field: crate::sessions::FieldInfo| json!({ "asked": field.asked, "column": field.column, "oid": field.oid, "array": field.is_array });

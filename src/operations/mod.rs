@@ -16,6 +16,7 @@ pub(crate) mod extend;
 pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod locking;
+pub(crate) mod prune;
 pub(crate) mod removal;
 pub(crate) mod search;
 pub(crate) mod validate;
