@@ -17,6 +17,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'docs/internals.md',
   'docs/many-sessions.md',
+  'docs/watching.md',
   'docs/moving-from-pg-sess.md'
 ]
 const ADDRESS = 'postgres://localhost/app'
@@ -50,6 +51,12 @@ describe('README.md', () => {
     const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(sessions)).filter(name => name !== 'constructor')
     assert.deepEqual(firstColumn(readme, 'Sessions').sort(), methods.sort())
   })
+})
+
+test('the program in docs/watching.md runs and prints what its comment says', async t => {
+  const place = await database.emptySchema(t)
+
+  await assertRuns(blocks(read('docs/watching.md'), 'js')[0], place.url)
 })
 
 describe('docs/moving-from-pg-sess.md', () => {

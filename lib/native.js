@@ -284,6 +284,10 @@ class Core {
     return id === null ? null : this.#native.handle(id)
   }
 
+  get tableName() {
+    return this.#native.tableName()
+  }
+
   get listLimit() {
     return this.#native.listLimit()
   }

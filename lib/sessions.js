@@ -10,6 +10,7 @@ const { checkPrune, checkValues } = require('./options.js')
 const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
 const { traced } = require('./traced.js')
+const { Watched, watched } = require('./watched.js')
 
 /** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
 
@@ -26,6 +27,8 @@ class Sessions {
   /** Set when statements have to run through the caller's own database object. @type {unknown} */
   #caller
   #closed = false
+  /** For those who listen. @type {import('./watched.js').Source} */
+  #source
 
   /**
    * @param {unknown} source what to connect to
@@ -43,6 +46,7 @@ class Sessions {
     this.#core = new Core(settings, fields, all, pg, answers, report)
     this.#foldNames = foldNames
     this.#onError = onError
+    this.#source = { table: this.#core.tableName }
     this.#caller = throughCaller ? source : undefined
   }
 
@@ -67,7 +71,7 @@ class Sessions {
    * @param {unknown} caller
    */
   static async through(sessions, caller) {
-    return new InTransaction(caller, await Sessions.ready(sessions))
+    return new Watched(new InTransaction(caller, await Sessions.ready(sessions)), sessions.#source)
   }
 
   /**
@@ -94,22 +98,22 @@ class Sessions {
    * @param {string} [argument] what errors call the values
    */
   create(values, argument = 'values') {
-    return traced(this.#create(values, argument))
+    return watched('create', this.#source, () => traced(this.#create(values, argument)))
   }
 
   /** @param {unknown} sid */
   validate(sid) {
-    return traced(this.#ask('validate', sid, null))
+    return watched('validate', this.#source, () => traced(this.#ask('validate', sid, null)))
   }
 
   /** @param {unknown} sid */
   extend(sid) {
-    return traced(this.#ask('extend', sid, false))
+    return watched('extend', this.#source, () => traced(this.#ask('extend', sid, false)))
   }
 
   /** @param {unknown} sid */
   destroy(sid) {
-    return traced(this.#ask('destroy', sid, false))
+    return watched('destroy', this.#source, () => traced(this.#ask('destroy', sid, false)))
   }
 
   /**
@@ -117,7 +121,7 @@ class Sessions {
    * @param {unknown} [options]
    */
   list(where, options) {
-    return traced(this.#list(where, options))
+    return watched('list', this.#source, () => traced(this.#list(where, options)))
   }
 
   /**
@@ -125,12 +129,12 @@ class Sessions {
    * @param {unknown} [options]
    */
   destroyAll(where, options) {
-    return traced(this.#destroyAll(where, options))
+    return watched('destroyAll', this.#source, () => traced(this.#destroyAll(where, options)))
   }
 
   /** @param {unknown} [options] */
   prune(options) {
-    return traced(this.#prune(options))
+    return watched('prune', this.#source, () => traced(this.#prune(options)))
   }
 
   /** @param {unknown} sid */

@@ -152,6 +152,11 @@ impl Sessions {
         self.queues.get().ok_or_else(|| Error::internal("the table has not been set up yet"))
     }
 
+    /// The table's name as the options say.
+    pub fn table_name(&self) -> &str {
+        &self.options.table_name
+    }
+
     /// The fields, in the order in which rows hold them.
     pub fn fields(&self) -> Result<Vec<FieldInfo>, Error> {
         let info = |column: &table::FieldColumn| FieldInfo {

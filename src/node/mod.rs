@@ -347,6 +347,12 @@ impl Core {
         SessionId::parse(&text).map(|id| self.sessions.handle(id))
     }
 
+    /// The table's name as the options say.
+    #[napi(catch_unwind)]
+    pub fn table_name(&self) -> String {
+        self.sessions.table_name().to_owned()
+    }
+
     /// How many sessions a list shows if the caller does not say.
     #[napi(catch_unwind)]
     pub fn list_limit(&self) -> u32 {
