@@ -46,8 +46,9 @@ function documentedDefaults() {
 function defaultsInCode() {
   const [, body] = /impl Default for Options \{[\s\S]*?Self \{\n([\s\S]*?)\n {8}\}/.exec(options)
   const entries = [...body.matchAll(/^ +(\w+): (.*),$/gm)].map(([, name, value]) => [camelCase(name), inJs(value)])
-  // `fold_names` is no option: the functions of pg-sess fold, `connect` does not.
-  return Object.fromEntries(entries.filter(([name, value]) => name !== 'foldNames' && value !== 'None'))
+  // `fold_names` is no option: the functions of pg-sess fold, `connect` does not. `only_maintains` is the command's.
+  const isOption = (/** @type {string} */ name) => !['foldNames', 'onlyMaintains'].includes(name)
+  return Object.fromEntries(entries.filter(([name, value]) => isOption(name) && value !== 'None'))
 }
 
 /** @param {string} name */

@@ -18,6 +18,7 @@ const DOCUMENTS = [
   'docs/internals.md',
   'docs/many-sessions.md',
   'docs/watching.md',
+  'docs/command.md',
   'docs/moving-from-pg-sess.md'
 ]
 const ADDRESS = 'postgres://localhost/app'

@@ -284,6 +284,16 @@ class Core {
     return id === null ? null : this.#native.handle(id)
   }
 
+  /** @returns {Promise<any>} */
+  figures() {
+    return this.#single(number => this.#native.figures(number))
+  }
+
+  /** @returns {Promise<any>} */
+  tableStatements() {
+    return this.#single(number => this.#native.tableStatements(number))
+  }
+
   get tableName() {
     return this.#native.tableName()
   }

@@ -75,6 +75,27 @@ class Sessions {
   }
 
   /**
+   * The statements that make the table where there is none. Asks no server.
+   *
+   * @param {Sessions} sessions
+   * @returns {Promise<string[]>}
+   */
+  static tableStatements(sessions) {
+    return sessions.#core.tableStatements()
+  }
+
+  /**
+   * How many sessions the table holds, and how much room it takes.
+   *
+   * @param {Sessions} sessions
+   * @returns {Promise<{ live: number, expired: number, bytes: number }>}
+   */
+  static async figures(sessions) {
+    await Sessions.ready(sessions)
+    return sessions.#core.figures()
+  }
+
+  /**
    * What tells its database from others.
    *
    * @param {Sessions} sessions

@@ -32,6 +32,8 @@ pub struct Options {
     pub prune_interval: Option<Duration>,
     /// How many live sessions there may be with the same value of a field.
     pub max_sessions: Option<MaxSessions>,
+    /// Whether the table is only looked after: columns that no field names are fine, since nothing is created.
+    pub only_maintains: bool,
     /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
     pub fold_names: bool,
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             allowed_functions: Vec::new(),
             prune_interval: Some(Duration::from_millis(900_000)),
             max_sessions: None,
+            only_maintains: false,
             fold_names: false,
         }
     }

@@ -12,13 +12,14 @@ use crate::background::{self, Pruner, Stop};
 use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
-use crate::fields::{FieldSpec, check_fields};
+use crate::fields::{Field, FieldSpec, check_fields};
 use crate::handle;
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
 use crate::operations::destroy_all::DestroyAll;
 use crate::operations::extend::extend;
+use crate::operations::figures::Count;
 use crate::operations::list::List;
 use crate::operations::locking::Locking;
 use crate::operations::validate::{self, Validate};
@@ -32,6 +33,7 @@ use crate::table::{self, Table};
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
+pub use crate::operations::figures::Figures;
 pub use crate::operations::list::Listing;
 pub use crate::operations::search::{Condition, Search, Wanted};
 pub use crate::road::{Outcome, Reply, Sink};
@@ -80,6 +82,7 @@ struct Queues {
     list: Arc<Batcher<List>>,
     destroy_all: DestroyAll,
     pruner: Arc<Pruner>,
+    count: Count,
 }
 
 impl Queues {
@@ -92,6 +95,7 @@ impl Queues {
             list: Batcher::new(List::new(&table), road),
             destroy_all: DestroyAll::new(&table),
             pruner: prune_in_background(&table, options, road),
+            count: Count::new(&table),
             table,
         }
     }
@@ -136,13 +140,21 @@ impl Sessions {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let fields =
-            check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)?;
+        let fields = self.checked_fields()?;
         let deadline = Instant::now() + self.options.call_timeout();
         let connection = self.road.pool.get(deadline).await?;
         let table = table::set_up(&connection, &fields, &self.options, deadline).await?;
         let queues = self.queues.get_or_init(|| Queues::new(table, &self.options, &self.road));
         Ok(queues.table.notes.clone())
+    }
+
+    /// The statements that [`Self::set_up`] sends where there is no table. Asks no server.
+    pub fn table_statements(&self) -> Result<Vec<String>, Error> {
+        table::statements(&self.checked_fields()?, &self.options)
+    }
+
+    fn checked_fields(&self) -> Result<Vec<Field>, Error> {
+        check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)
     }
 
     fn queues(&self) -> Result<&Queues, Error> {
@@ -237,6 +249,17 @@ impl Sessions {
     pub async fn prune(&self, stop: &Stop) -> Result<u64, Error> {
         let _work = self.road.begin();
         self.counted(async { self.queues()?.pruner.prune(&self.road, stop).await }).await
+    }
+
+    /// How many sessions the table holds, and how much room it takes.
+    pub async fn figures(&self) -> Result<Figures, Error> {
+        let _work = self.road.begin();
+        let deadline = Instant::now() + self.road.limits.call_timeout;
+        let work = async {
+            let rows = pieces::run_piece(&self.road, &self.queues()?.count, (), deadline).await?;
+            Count::figures(&rows)
+        };
+        self.counted(work).await
     }
 
     /// What the session with this id is known by in lists. Asks no server.

@@ -103,11 +103,8 @@ pub(crate) async fn set_up(
     options: &Options,
     deadline: Instant,
 ) -> Result<Table, Error> {
-    check_name("tableName", &options.table_name)?;
-    if let Some(schema) = &options.schema_name {
-        check_name("schemaName", schema)?;
-    }
-    let set_up = SetUp { connection, fields, options, deadline };
+    check_names(options)?;
+    let set_up = SetUp { connection: Some(connection), fields, options, deadline };
     set_up.limited_place()?;
     set_up.check_schema().await?;
     let found = set_up.look().await?;
@@ -125,8 +122,25 @@ pub(crate) async fn set_up(
     set_up.create().await
 }
 
+/// The statements that make the table where there is none.
+pub(crate) fn statements(fields: &[Field], options: &Options) -> Result<Vec<String>, Error> {
+    check_names(options)?;
+    let set_up = SetUp { connection: None, fields, options, deadline: Instant::now() };
+    set_up.limited_place()?;
+    Ok(set_up.ddl(None))
+}
+
+fn check_names(options: &Options) -> Result<(), Error> {
+    check_name("tableName", &options.table_name)?;
+    match &options.schema_name {
+        Some(schema) => check_name("schemaName", schema),
+        None => Ok(()),
+    }
+}
+
 struct SetUp<'a> {
-    connection: &'a Connection,
+    /// `None`: the statements are only written.
+    connection: Option<&'a Connection>,
     fields: &'a [Field],
     options: &'a Options,
     deadline: Instant,
@@ -150,7 +164,11 @@ impl SetUp<'_> {
         if let Some(text) = text {
             request = request.with(text, Type::TEXT);
         }
-        self.connection.run(&request, self.deadline).await
+        self.connection()?.run(&request, self.deadline).await
+    }
+
+    fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.ok_or_else(|| Error::internal("a table is made without a connection"))
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -217,10 +235,11 @@ impl SetUp<'_> {
     }
 
     async fn create(&self) -> Result<Table, Error> {
-        let run = |sql: String| async move { self.connection.execute(&sql, self.deadline).await };
+        let connection = self.connection()?;
+        let run = |sql: String| async move { connection.execute(&sql, self.deadline).await };
         // Only a commit ends this transaction well. After anything else, also a caller who loses interest, the
         // connection is closed, and with it the transaction.
-        self.connection.hold();
+        connection.hold();
         // Under the other levels, what somebody else committed while the lock was awaited would stay unseen.
         run("BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()).await?;
         // A default with a backslash must mean the same whatever the role's settings are.
@@ -231,7 +250,7 @@ impl SetUp<'_> {
         }
         let table = self.verify(self.look().await?).await?;
         run("COMMIT".to_owned()).await?;
-        self.connection.release();
+        connection.release();
         Ok(table)
     }
 
@@ -355,7 +374,9 @@ impl SetUp<'_> {
                 is_array: column.is_array,
             });
         }
-        self.refuse_columns_we_cannot_fill(&found, &columns)?;
+        if !self.options.only_maintains {
+            self.refuse_columns_we_cannot_fill(&found, &columns)?;
+        }
         let limit = self.limit(&found, &columns).await?;
         if let Some(column) = self.missing_index(Some(&found)) {
             notes.push(format!(

@@ -13,7 +13,7 @@ use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
@@ -112,6 +112,7 @@ pub struct SessionsOptions {
     /// 0: never.
     pub prune_interval: Option<f64>,
     pub max_sessions: Option<MaxSessionsOption>,
+    pub only_maintains: Option<bool>,
     pub fold_names: Option<bool>,
 }
 
@@ -341,6 +342,23 @@ impl Core {
         }
     }
 
+    /// How many sessions the table holds, and how much room it takes; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn figures(&self, number: i64) {
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            let figures = sessions.figures().await?;
+            Ok(json!({ "live": figures.live, "expired": figures.expired, "bytes": figures.bytes }))
+        });
+    }
+
+    /// The statements that make the table where there is none; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn table_statements(&self, number: i64) {
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move { sessions.table_statements().map(Value::from) });
+    }
+
     /// The handle of an id, or null if it is none.
     #[napi(catch_unwind)]
     pub fn handle(&self, text: String) -> Option<String> {
@@ -549,6 +567,7 @@ impl From<SessionsOptions> for Options {
                 Some(milliseconds(length)).filter(|interval| !interval.is_zero())
             }),
             max_sessions: given.max_sessions.map(MaxSessions::from).or(default.max_sessions),
+            only_maintains: given.only_maintains.unwrap_or(default.only_maintains),
             fold_names: given.fold_names.unwrap_or(default.fold_names),
         }
     }

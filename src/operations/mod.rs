@@ -13,6 +13,7 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod destroy_all;
 pub(crate) mod extend;
+pub(crate) mod figures;
 pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod locking;

@@ -89,14 +89,12 @@ pub(crate) struct CountBlocks {
 
 impl CountBlocks {
     pub(crate) fn new(table: &Table) -> Self {
-        // The name is the text of a literal here.
-        let name = table.sql_name.replace('\'', "''").replace('\\', "\\\\");
         Self {
             sql: format!(
-                "WITH RECURSIVE part (oid) AS (SELECT to_regclass(E'{name}')::oid UNION \
-                 SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = part.oid) \
+                "WITH RECURSIVE {} \
                  SELECT coalesce(max(pg_relation_size(c.oid) / current_setting('block_size')::bigint), 0) AS blocks \
-                 FROM part JOIN pg_class c ON c.oid = part.oid WHERE c.relkind = 'r'"
+                 FROM part JOIN pg_class c ON c.oid = part.oid WHERE c.relkind = 'r'",
+                all_parts(table)
             )
             .into(),
         }
@@ -118,6 +116,16 @@ impl Operation for CountBlocks {
     fn read(&self, _: &[Row], calls: &[()]) -> Vec<Option<Answer>> {
         calls.iter().map(|()| Some(Answer::Rows)).collect()
     }
+}
+
+/// The CTE `part (oid)`: the table and its partitions.
+pub(super) fn all_parts(table: &Table) -> String {
+    // The name is the text of a literal here.
+    let name = table.sql_name.replace('\'', "''").replace('\\', "\\\\");
+    format!(
+        "part (oid) AS (SELECT to_regclass(E'{name}')::oid UNION \
+         SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = part.oid)"
+    )
 }
 
 fn sql(table: &Table) -> String {
