@@ -7,7 +7,7 @@ const { test } = require('node:test')
 const pgPromise = require('pg-promise')
 const { createSession, init } = require('../index.js')
 const { useDatabase } = require('./support/place.js')
-const { runScript } = require('./support/script.js')
+const { startRival } = require('./support/rival.js')
 
 const database = useDatabase('max_sessions')
 const FIELDS = { user_id: 'INT', device: 'TEXT' }
@@ -118,30 +118,31 @@ test('values that are equal count together, however they are written', async t =
 
 test('30 creates at once from three processes: never more than the limit, and the newest survive', async t => {
   const { place, sessions } = await start(t)
-  const script = `
-    const sessions = await pgSess.connect(url, { fields: { user_id: 'INT', device: 'TEXT' },
-      maxSessions: { by: 'user_id', limit: 3 } })
-    for (let n = 0; n < 40; n++) {
-      await Promise.all(Array.from({ length: 10 }, () => sessions.create({ user_id: 1 })))
-    }
-    await sessions.close()`
+  const rivals = await Promise.all([1, 2, 3].map(() => startRival(place, { fields: FIELDS, ...LIMIT })))
+  const creates = Array.from({ length: 10 }, () => ['create', { user_id: 1 }])
   let most = 0
-  let isRunning = true
+  let isOver = false
   const watching = (async () => {
-    while (isRunning) {
+    while (!isOver) {
       const [{ count }] = await place.query('SELECT count(*)::int FROM sess WHERE user_id = 1')
       most = Math.max(most, count)
     }
   })()
 
-  const ends = await Promise.all([1, 2, 3].map(() => runScript(script, place)))
-  isRunning = false
-  await watching
+  for (let round = 0; round < 30; round++) {
+    const outcomes = (await Promise.all(rivals.map(rival => rival.work(creates)))).flat()
+    assert.deepEqual(
+      outcomes.filter(outcome => outcome.failed !== undefined),
+      []
+    )
+    const made = outcomes.map(({ value }) => value.sess_creation_date.getTime()).sort((one, other) => other - one)
+    const left = (await sessions.list({ user_id: 1 })).map(row => row.sess_creation_date.getTime())
+    assert.deepEqual(left, made.slice(0, 3))
+  }
 
-  for (const { code, stderr } of ends) assert.equal(code, 0, stderr)
+  isOver = true
+  await watching
   assert.equal(most, 3)
-  const newest = await sessions.create({ user_id: 1, device: 'newest' })
-  assert.equal(newest.device, (await devices(sessions))[0])
 })
 
 test('an index is made when it is asked for, once', async t => {

@@ -165,6 +165,22 @@ test('what it may be told is checked', async t => {
   await assert.rejects(sessions.prune(), { code: 'PGSESS_CLOSED' })
 })
 
+test('a session that nobody extends expires, and its row goes by itself', async t => {
+  const place = await database.emptySchema(t)
+  const sessions = await place.sessions({ fields: { user_id: 'INT' }, sessionLength: 1000, pruneInterval: 200 })
+  const { sess_id } = await sessions.create({ user_id: 1 })
+  assert.ok(await sessions.validate(sess_id))
+
+  await eventually(
+    () => counts(place),
+    ({ all }) => all === 0
+  )
+
+  assert.deepEqual(await counts(place), { all: 0, expired: 0 })
+  assert.equal(await sessions.validate(sess_id), null)
+  assert.equal(sessions.stats().pruned, 1)
+})
+
 test('close ends it', async t => {
   const place = await database.emptySchema(t)
   const sessions = await place.sessions({ fields: { user_id: 'INT' }, pruneInterval: false })

@@ -149,6 +149,24 @@ for (const count of [200, 3000]) {
   })
 }
 
+test('no session escapes destroyAll by an id that comes before those which are looked at next', async t => {
+  const place = await database.emptySchema(t)
+  const sessions = await place.sessions(OPTIONS)
+  await fill(place, 2500)
+  await place.query(`
+    CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      UPDATE sess SET sess_id = ('00000000' || substr(sess_id::text, 9))::uuid
+      WHERE sess_id = (SELECT sess_id FROM sess WHERE sess_expiration > now() AT TIME ZONE 'UTC'
+                       ORDER BY sess_id DESC LIMIT 1);
+      RETURN NULL;
+    END $$`)
+  await place.query('CREATE TRIGGER move AFTER DELETE ON sess FOR EACH STATEMENT EXECUTE FUNCTION move()')
+
+  assert.equal(await sessions.destroyAll({ user_id: 1 }), 2000)
+
+  assert.deepEqual(await sessions.list({ user_id: 1 }), [])
+})
+
 test('destroyAll gives up in the end on a session that somebody never lets go, and the others are over', async t => {
   const place = await database.emptySchema(t)
   const sessions = await place.sessions({ ...OPTIONS, connectTimeout: 400, queryTimeout: 400 })
