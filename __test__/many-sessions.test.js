@@ -252,6 +252,20 @@ test('destroyAll ends more sessions than fit into one transaction', async t => {
   assert.equal((await place.query('SELECT FROM sess')).length, 2500)
 })
 
+test('a session that its table does not let go is an error, in the end', async t => {
+  const place = await database.emptySchema(t)
+  const fields = { user_id: 'INT' }
+  const { pgp, db } = place.pgPromise({ options: { query: () => {} } })
+  const watched = await place.closing(init(pgp, db, fields))
+  await watched.create({ user_id: 1 })
+  await place.query(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`)
+  await place.query('CREATE TRIGGER keep BEFORE DELETE ON sess FOR EACH ROW EXECUTE FUNCTION keep()')
+  const brief = await place.sessions({ fields, connectTimeout: 500, queryTimeout: 500 })
+
+  await assert.rejects(watched.destroyAll({ user_id: 1 }), { message: /trigger or a policy/ })
+  await assert.rejects(brief.destroyAll({ user_id: 1 }), { code: 'PGSESS_TIMEOUT' })
+})
+
 test('destroyAll waits for a session that somebody else holds, and not the others for it', async t => {
   const place = await database.emptySchema(t)
   const sessions = await place.sessions({ fields: { user_id: 'INT' }, maxConnections: 1 })
