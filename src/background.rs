@@ -16,9 +16,11 @@ use crate::road::Road;
 use crate::table::Table;
 
 /// How long a piece should take: far below what anybody notices, also where the server is suddenly slower.
-const TARGET: Duration = Duration::from_millis(40);
-/// Between two pieces, at least; else as long as the piece took, so that pruning takes half of one processor at most.
+const TARGET: Duration = Duration::from_millis(15);
+/// Between two pieces, at least.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+/// Else so many times as long as the piece took: pruning keeps a quarter of one processor busy.
+const PAUSE_SHARE: f64 = 3.0;
 /// Before somebody else, whose turn it is, is asked again.
 const TURN_PAUSE: Duration = Duration::from_millis(50);
 /// Whoever prunes pauses between its pieces. So the lock is tried several times before it is taken to be free.
@@ -85,7 +87,7 @@ impl Pruner {
             let pause = if pruned.was_our_turn {
                 gone += pruned.gone.unsigned_abs();
                 block += pace.next(piece, &pruned, begin.elapsed());
-                begin.elapsed().max(SHORTEST_PAUSE)
+                begin.elapsed().mul_f64(PAUSE_SHARE).max(SHORTEST_PAUSE)
             } else {
                 TURN_PAUSE
             };
