@@ -7,7 +7,7 @@ const { describe, test } = require('node:test')
 const { useDatabase } = require('./support/place.js')
 const { makeCalls, startRival } = require('./support/rival.js')
 
-const database = useDatabase('races')
+const database = useDatabase('many_races')
 const OPTIONS = { fields: { user_id: 'INT' }, pruneInterval: false }
 const COUNT = 500
 
