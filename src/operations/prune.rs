@@ -142,9 +142,9 @@ fn sql(table: &Table) -> String {
     format!(
         "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({key}, 0) AS mine), \
          found AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
-         WHERE (SELECT mine FROM turn) AND {range} AND NOT {is_live} LIMIT $3::bigint), \
+         WHERE (SELECT mine FROM turn) AND {range} AND NOT ({is_live}) LIMIT $3::bigint), \
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
-         WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM found)) AND NOT {is_live} \
+         WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM found)) AND NOT ({is_live}) \
          ORDER BY s.sess_id FOR UPDATE SKIP LOCKED), {removal} \
          SELECT (SELECT mine FROM turn) AS mine, (SELECT count(*) FROM found) AS found, \
          (SELECT count(*) FROM gone) AS gone",

@@ -54,7 +54,7 @@ impl Search {
             place += 1;
             place - 1
         };
-        let mut parts = vec![is_live(table).replace("sess_expiration", "s.sess_expiration")];
+        let mut parts = vec![is_live(table)];
         for condition in &self.conditions {
             if let Some(column) = table.columns.get(usize::from(condition.place)) {
                 parts.push(condition.wanted.sql(column, &mut next));
