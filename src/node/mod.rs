@@ -311,14 +311,18 @@ fn no_session(operation: IdOperation) -> Answer {
     }
 }
 
-/// Cuts a packed list into ids. In a list that is not exactly as long as it should be nobody's place is sure, so
-/// nobody gets a session.
+/// Cuts a packed list into ids.
+///
+/// Places are counted in UTF-16 units, as JavaScript counted them: a character that is longer in UTF-8 must not give
+/// its neighbours' places to others.
 fn split_ids(ids: &str, count: usize) -> Vec<Option<SessionId>> {
-    if ids.len() != count * ID_LENGTH || !ids.is_ascii() {
-        return vec![None; count];
-    }
     let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(SessionId::parse);
-    ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect()
+    if ids.len() == count * ID_LENGTH {
+        return ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect();
+    }
+    let units: Vec<u16> = ids.encode_utf16().collect();
+    let parse = |units: &[u16]| String::from_utf16(units).ok().and_then(|id| SessionId::parse(&id));
+    units.chunks_exact(ID_LENGTH).map(parse).chain(std::iter::repeat(None)).take(count).collect()
 }
 
 fn field_value(value: Value) -> FieldValue {
