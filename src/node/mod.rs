@@ -6,6 +6,7 @@
 //! runtime.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,25 @@ use questions::Questions;
 const ID_LENGTH: usize = 36;
 
 type Receiver = ThreadsafeFunction<String, (), String, Status, false, true>;
+
+/// One thread serves the network faster than several: nobody has to be woken to share the work. A core of a large
+/// machine's has its work cut out by about four event loops.
+const CORES_PER_THREAD: usize = 4;
+
+/// Starts the threads on which everything here runs.
+#[napi_derive::module_init]
+fn start_runtime() {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(CORES_PER_THREAD))
+        .thread_name("pg-sess-rs")
+        .enable_all()
+        .build();
+    // Without it napi starts a runtime of its own.
+    if let Ok(runtime) = runtime {
+        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+    }
+}
 
 /// Where to connect and as whom.
 #[napi(object)]
