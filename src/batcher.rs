@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::attempt::{Form, Runner, failed, settle};
+use crate::eager;
 use crate::error::{Error, Step};
 use crate::operations::{Operation, Verdict};
 use crate::road::{Reply, Road};
@@ -86,10 +87,16 @@ impl<O: Operation> Batcher<O> {
         // Counted in before anything can settle.
         self.road.take_in(added);
         let departures = added.div_ceil(limits.batch).min(limits.away.saturating_sub(state.away));
+        let is_first = state.away == 0;
         state.away += departures;
         drop(state);
-        for _ in 0..departures {
-            self.road.runtime.spawn(Arc::clone(self).work());
+        for departure in 0..departures {
+            let work = Arc::clone(self).work();
+            if is_first && departure == 0 {
+                eager::start(&self.road.runtime, work);
+            } else {
+                self.road.runtime.spawn(work);
+            }
         }
     }
 
