@@ -27,7 +27,7 @@ use crate::table::{self, Table};
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
-pub use crate::road::{Outcome, Reply, Sink};
+pub use crate::road::{Outcome, Reply, Sink, Taken};
 pub use crate::row::SessionRow;
 pub use crate::text::FieldValue;
 
@@ -234,7 +234,7 @@ impl Sessions {
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
         let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
-        self.road.deliver(&[], refused);
+        self.road.deliver(&[], refused, Taken::default());
     }
 
     /// The statement of an operation for one session, in the form that runs in a transaction of the caller. `$1` is

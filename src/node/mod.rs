@@ -23,7 +23,7 @@ use crate::fields::FieldSpec;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::session_id::SessionId;
-use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink, Taken};
 use crate::tls::TlsOptions;
 
 mod packed;
@@ -120,6 +120,7 @@ pub struct SessionsOptions {
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
     pub max_connections: Option<u32>,
+    pub max_queue: Option<f64>,
     pub connect_timeout: Option<f64>,
     pub query_timeout: Option<f64>,
     pub prepare: Option<bool>,
@@ -163,9 +164,14 @@ impl From<IdCall> for IdOperation {
 struct Deliveries(Arc<Receiver>);
 
 impl Deliveries {
-    fn send(&self, message: String) {
+    fn send(&self, message: String, taken: Taken) {
+        let taken = move |_, _| {
+            drop(taken);
+            Ok(())
+        };
         // A receiver that is gone belongs to a thread that has ended: nobody waits for the outcome.
-        let _ = self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+        let mode = ThreadsafeFunctionCallMode::NonBlocking;
+        let _ = self.0.call_with_return_value(message, mode, taken);
     }
 }
 
@@ -174,8 +180,9 @@ impl Sink for Deliveries {
         &self,
         rows: &[Row],
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
+        taken: Taken,
     ) {
-        self.send(packed::outcomes(rows, outcomes));
+        self.send(packed::outcomes(rows, outcomes), taken);
     }
 }
 
@@ -230,7 +237,7 @@ impl Core {
             let outcome = work.await.unwrap_or_else(|_| {
                 Err(crate::error::Error::internal("a panic in the core ended the set-up"))
             });
-            deliveries.send(packed::single(number, outcome));
+            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 
@@ -249,7 +256,7 @@ impl Core {
             }
         }
         if !unknown.is_empty() {
-            self.deliveries.deliver(&[], &unknown);
+            self.deliveries.deliver(&[], &unknown, Taken::default());
         }
         if !known.is_empty() {
             self.sessions.submit_ids(operation, known);
@@ -319,7 +326,7 @@ impl Core {
         let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
         self.runtime.spawn(async move {
             sessions.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
         });
     }
 }
@@ -426,6 +433,7 @@ impl From<SessionsOptions> for Options {
             max_connections: given
                 .max_connections
                 .map_or(default.max_connections, |count| count as usize),
+            max_queue: given.max_queue.map_or(default.max_queue, |count| count as usize),
             connect_timeout: length(given.connect_timeout, default.connect_timeout),
             query_timeout: length(given.query_timeout, default.query_timeout),
             prepare: given.prepare.unwrap_or(default.prepare),

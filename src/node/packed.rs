@@ -261,6 +261,7 @@ fn failure(error: &Error) -> Value {
             "caller"
         }
         Kind::Closed => "closed",
+        Kind::QueueFull => "queueFull",
         Kind::Table => "table",
         Kind::Argument => "argument",
         Kind::Internal => "internal",
