@@ -483,6 +483,16 @@ declare namespace pgSess {
     maxConnections?: number | undefined
 
     /**
+     * How many calls may wait for the database at a time, so that one that does not keep up cannot fill the memory.
+     * Calls whose statement is under way do not count.
+     *
+     * One more rejects at once with a {@link SessionsError} `PGSESS_QUEUE_FULL`.
+     *
+     * @default 100_000
+     */
+    maxQueue?: number | undefined
+
+    /**
      * How long a new connection may take, in ms, and how long a call may wait for a free one.
      *
      * After that the call rejects with a {@link TimeoutError}.
@@ -853,6 +863,7 @@ declare namespace pgSess {
    * An error of our own. Test its `code`:
    *
    * - `'PGSESS_TIMEOUT'`: something took too long, see {@link TimeoutError}.
+   * - `'PGSESS_QUEUE_FULL'`: as many calls as {@link InitOptions.maxQueue} were waiting already.
    * - `'PGSESS_CLOSED'`: the call came after {@link Sessions.close}.
    * - `'PGSESS_NOT_INITIALISED'`: {@link init} was never called for this `db`.
    * - `'PGSESS_TABLE'`: the table is there and does not fit, for example because a field has another type in it. The
@@ -872,7 +883,13 @@ declare namespace pgSess {
    * ```
    */
   export interface SessionsError extends Error {
-    code: 'PGSESS_TIMEOUT' | 'PGSESS_CLOSED' | 'PGSESS_NOT_INITIALISED' | 'PGSESS_TABLE' | 'PGSESS_INTERNAL'
+    code:
+      | 'PGSESS_TIMEOUT'
+      | 'PGSESS_QUEUE_FULL'
+      | 'PGSESS_CLOSED'
+      | 'PGSESS_NOT_INITIALISED'
+      | 'PGSESS_TABLE'
+      | 'PGSESS_INTERNAL'
   }
 
   /** The {@link SessionsError} of a call that took longer than `connectTimeout` or `queryTimeout`. */

@@ -35,7 +35,12 @@ class InTransaction {
    * @param {string} argument what errors call the fields
    */
   async create(fields, argument) {
-    const { given, values } = this.#table.forPg(checkValues(fields, argument))
+    return this.createFrom(checkValues(fields, argument))
+  }
+
+  /** @param {[string, unknown][]} entries values that were checked */
+  async createFrom(entries) {
+    const { given, values } = this.#table.forPg(entries)
     const { limit } = this.#table
     const isUnlimited = limit === null || isNull(values, given.indexOf(limit[0]))
     const row = isUnlimited

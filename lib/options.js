@@ -25,6 +25,7 @@ const OPTIONS = {
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),
   maxConnections: wholeNumber('a whole number greater than 0', MOST_CONNECTIONS),
+  maxQueue: wholeNumber('a whole number greater than 0', LONGEST),
   connectTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   queryTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   prepare: typed('boolean', 'true or false'),

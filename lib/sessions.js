@@ -9,8 +9,7 @@ const { Core } = require('./native.js')
 const { checkPrune, checkValues } = require('./options.js')
 const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
-const { traced } = require('./traced.js')
-const { Watched, watched } = require('./watched.js')
+const { Watched, isWatched, watched } = require('./watched.js')
 
 /** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
 
@@ -119,22 +118,22 @@ class Sessions {
    * @param {string} [argument] what errors call the values
    */
   create(values, argument = 'values') {
-    return watched('create', this.#source, () => traced(this.#create(values, argument)))
+    return isWatched('create') ? this.#createWatched(values, argument) : this.#create(values, argument)
   }
 
   /** @param {unknown} sid */
   validate(sid) {
-    return watched('validate', this.#source, () => traced(this.#ask('validate', sid, null)))
+    return this.#ask('validate', sid, null)
   }
 
   /** @param {unknown} sid */
   extend(sid) {
-    return watched('extend', this.#source, () => traced(this.#ask('extend', sid, false)))
+    return this.#ask('extend', sid, false)
   }
 
   /** @param {unknown} sid */
   destroy(sid) {
-    return watched('destroy', this.#source, () => traced(this.#ask('destroy', sid, false)))
+    return this.#ask('destroy', sid, false)
   }
 
   /**
@@ -142,7 +141,7 @@ class Sessions {
    * @param {unknown} [options]
    */
   list(where, options) {
-    return watched('list', this.#source, () => traced(this.#list(where, options)))
+    return watched('list', this.#source, () => this.#list(where, options))
   }
 
   /**
@@ -150,12 +149,12 @@ class Sessions {
    * @param {unknown} [options]
    */
   destroyAll(where, options) {
-    return watched('destroyAll', this.#source, () => traced(this.#destroyAll(where, options)))
+    return watched('destroyAll', this.#source, () => this.#destroyAll(where, options))
   }
 
   /** @param {unknown} [options] */
   prune(options) {
-    return watched('prune', this.#source, () => traced(this.#prune(options)))
+    return watched('prune', this.#source, () => this.#prune(options))
   }
 
   /** @param {unknown} sid */
@@ -176,17 +175,50 @@ class Sessions {
     return this.close()
   }
 
+  /** The table, if calls can go to the core right away. */
+  #readyTable() {
+    return this.#closed || this.#caller !== undefined ? undefined : this.#table
+  }
+
   /**
    * @param {unknown} values
    * @param {string} argument
    */
-  async #create(values, argument) {
-    const entries = checkValues(values, argument)
+  #createWatched(values, argument) {
+    return watched('create', this.#source, () => this.#create(values, argument))
+  }
+
+  /**
+   * @param {unknown} values
+   * @param {string} argument
+   */
+  #create(values, argument) {
+    try {
+      const entries = checkValues(values, argument)
+      const table = this.#readyTable()
+      return table === undefined ? this.#createSlowly(entries) : this.#submit(table, entries)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * @param {Table} table
+   * @param {[string, unknown][]} entries
+   * @returns {Promise<any>}
+   */
+  #submit(table, entries) {
+    const { given, values } = table.forCore(entries)
+    return this.#core.create(given, values)
+  }
+
+  /** @param {[string, unknown][]} entries */
+  async #createSlowly(entries) {
     if (this.#closed) throw closed()
-    const table = this.#table ?? (await Sessions.ready(this))
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
-    const { given, values: parameters } = table.forCore(entries)
-    return this.#core.create(given, parameters, table.readRow)
+    const table = await Sessions.ready(this)
+    return this.#caller === undefined
+      ? this.#submit(table, entries)
+      : new InTransaction(this.#caller, table).createFrom(entries)
   }
 
   /**
@@ -205,7 +237,7 @@ class Sessions {
     }
     const search = table.search(asked)
     if (this.#caller !== undefined) return new InTransaction(this.#caller, table).list(search, limit)
-    return this.#core.list(JSON.stringify(search), limit, table.readList)
+    return this.#core.list(JSON.stringify(search), limit)
   }
 
   /**
@@ -242,11 +274,30 @@ class Sessions {
    * @returns {Promise<any>}
    */
   #ask(operation, sid, missing) {
-    const table = this.#table
-    if (table === undefined || this.#closed || this.#caller !== undefined)
-      return this.#askSlowly(operation, sid, missing)
-    const decode = operation === 'validate' ? table.readRow : asItIs
-    return this.#core.ask(operation, sid, missing, decode)
+    return isWatched(operation) ? this.#askWatched(operation, sid, missing) : this.#send(operation, sid, missing)
+  }
+
+  /**
+   * Apart from `#ask`, which would have to make room for the function at each call.
+   *
+   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {unknown} sid
+   * @param {null | false} missing
+   */
+  #askWatched(operation, sid, missing) {
+    return watched(operation, this.#source, () => this.#send(operation, sid, missing))
+  }
+
+  /**
+   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {unknown} sid
+   * @param {null | false} missing
+   * @returns {Promise<any>}
+   */
+  #send(operation, sid, missing) {
+    return this.#readyTable() === undefined
+      ? this.#askSlowly(operation, sid, missing)
+      : this.#core.ask(operation, sid, missing)
   }
 
   /**
@@ -257,15 +308,18 @@ class Sessions {
   async #askSlowly(operation, sid, missing) {
     if (this.#closed) throw closed()
     const table = await Sessions.ready(this)
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table)[operation](sid)
-    return this.#ask(operation, sid, missing)
+    return this.#caller === undefined
+      ? this.#core.ask(operation, sid, missing)
+      : new InTransaction(this.#caller, table)[operation](sid)
   }
 
   async #setUp() {
     const description = await this.#core.setUp()
-    this.#table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
+    const table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
+    this.#core.setReader(table.reader)
+    this.#table = table
     for (const note of description.notes) Sessions.report(this, withCode(new Error(note), 'PGSESS_TABLE'))
-    return this.#table
+    return table
   }
 }
 
@@ -280,11 +334,6 @@ function tell(onError, error) {
 
 function closed() {
   return withCode(new Error('these sessions are closed'), 'PGSESS_CLOSED')
-}
-
-/** @param {unknown} outcome */
-function asItIs(outcome) {
-  return outcome
 }
 
 exports.Sessions = Sessions

@@ -45,9 +45,6 @@ class Table {
     })
   }
 
-  /** @type {import('./native.js').Decode} */
-  readRow = (packed, sid, answer) => this.reader.read(packed, sid, answer)
-
   /**
    * Values for the core: places of the given fields, ascending, and their parameters.
    *
@@ -66,9 +63,6 @@ class Table {
   forPg(entries) {
     return this.#arrange(entries, (value, { oid }) => forPg(value, oid))
   }
-
-  /** @type {import('./native.js').Decode} */
-  readList = (packed, _, answer) => this.reader.list(packed, answer)
 
   /**
    * A search for the core.

@@ -31,6 +31,11 @@ function hasSubscribers({ start, end, asyncStart, asyncEnd, error }) {
   )
 }
 
+/** @param {WatchedOperation} operation */
+function isWatched(operation) {
+  return hasSubscribers(channels[operation])
+}
+
 /**
  * Makes a call.
  *
@@ -134,4 +139,5 @@ class Watched {
 }
 
 exports.Watched = Watched
+exports.isWatched = isWatched
 exports.watched = watched

@@ -15,6 +15,7 @@
 //! | [`advisory`] | keys of the locks that processes agree on |
 //! | [`background`] | when expired rows are removed, and how fast |
 //! | [`pieces`] | work on many sessions, in short transactions |
+//! | [`eager`], [`metronome`] | no thread is woken that need not be |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
 //! | [`retry`] | which failure of which operation may run again |
@@ -29,9 +30,11 @@ mod attempt;
 pub mod background;
 mod batcher;
 pub mod connect;
+mod eager;
 pub mod error;
 pub mod fields;
 pub mod handle;
+mod metronome;
 mod operations;
 pub mod options;
 mod pieces;

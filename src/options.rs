@@ -18,6 +18,8 @@ pub struct Options {
     pub create_table: bool,
     /// How many connections at most.
     pub max_connections: usize,
+    /// How many calls may wait for a batch to leave with; one more fails at once.
+    pub max_queue: usize,
     /// The longest wait for a connection, new or returned.
     pub connect_timeout: Duration,
     /// The longest wait for an answer.
@@ -57,6 +59,7 @@ impl Default for Options {
             schema_name: None,
             create_table: true,
             max_connections: 4,
+            max_queue: 100_000,
             connect_timeout: Duration::from_millis(10_000),
             query_timeout: Duration::from_millis(10_000),
             prepare: true,

@@ -10,12 +10,11 @@ use std::time::Duration;
 use deadpool::managed::{
     self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
-use deadpool_postgres::ClientWrapper;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
-use crate::connect::{Connector, Settings};
+use crate::connect::{Client, Connector, Settings};
 use crate::error::{Error, Step};
 use crate::options::Options;
 
@@ -137,15 +136,15 @@ struct Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = ClientWrapper;
+    type Type = Client;
     type Error = Error;
 
-    async fn create(&self) -> Result<ClientWrapper, Error> {
+    async fn create(&self) -> Result<Client, Error> {
         let deadline = Instant::now() + self.connect_timeout;
         self.connector.connect(deadline).await
     }
 
-    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Error> {
         if client.is_closed() {
             return Err(RecycleError::Backend(Error::terminated()));
         }
@@ -204,7 +203,7 @@ impl Connection {
 
     async fn send(
         &self,
-        client: &ClientWrapper,
+        client: &Client,
         request: &Request,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         if !self.limits.prepare {
@@ -213,17 +212,17 @@ impl Connection {
                 .iter()
                 .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
                 .collect();
-            return client.query_typed(&request.sql, &params).await;
+            return client.driver.send(client.query_typed(&request.sql, &params)).await;
         }
         let statement = self.prepare(client, request).await?;
         let params: Vec<&(dyn ToSql + Sync)> =
             request.params.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
-        client.query(&statement, &params).await
+        client.driver.send(client.query(&statement, &params)).await
     }
 
     async fn prepare(
         &self,
-        client: &ClientWrapper,
+        client: &Client,
         request: &Request,
     ) -> Result<Statement, tokio_postgres::Error> {
         if client.statement_cache.size() >= MAX_STATEMENTS {
@@ -264,7 +263,7 @@ impl Connection {
         self.broken.store(false, Ordering::Relaxed);
     }
 
-    fn give_up(&self, client: &ClientWrapper) {
+    fn give_up(&self, client: &Client) {
         self.broken.store(true, Ordering::Relaxed);
         if !self.given_up.swap(true, Ordering::Relaxed) {
             let token = client.cancel_token();
@@ -273,7 +272,7 @@ impl Connection {
         }
     }
 
-    fn client(&self) -> Result<&ClientWrapper, Error> {
+    fn client(&self) -> Result<&Client, Error> {
         self.object
             .as_deref()
             .ok_or_else(|| Error::internal("a connection was used after its return"))

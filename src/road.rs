@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_postgres::Row;
 
 use crate::error::Error;
+use crate::metronome::Metronome;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
@@ -22,10 +23,30 @@ const BATCHES_AWAY: usize = 2;
 
 /// Takes the outcomes of a batch: one call of this for all of them.
 pub trait Sink: Send + Sync {
-    /// `rows` holds what [`Answer::Row`] points at.
-    fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]);
+    /// `rows` holds what [`Answer::Row`] points at. `taken` is to be dropped when whoever asked has the outcomes:
+    /// a caller that is slower than the server is not buried under them.
+    fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)], taken: Taken);
     /// Takes an error to which no call belongs; `table`: whose work failed.
     fn report(&self, error: &Error, table: &str);
+}
+
+/// Outcomes that are on their way to whoever asked, until it is dropped.
+#[derive(Default)]
+pub struct Taken(Option<Box<dyn FnOnce() + Send>>);
+
+impl Taken {
+    /// `then` is called when the outcomes have been taken.
+    pub(crate) fn then(then: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(then)))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
 }
 
 /// Where a call's outcome goes.
@@ -54,6 +75,9 @@ pub(crate) struct Road {
     pub(crate) runtime: Handle,
     pub(crate) limits: Limits,
     sink: Option<Arc<dyn Sink>>,
+    metronome: Arc<Metronome>,
+    /// Calls that wait for a batch, in all queues.
+    pub(crate) waiting: AtomicUsize,
     /// Calls that have not settled.
     outstanding: AtomicUsize,
     all_settled: Notify,
@@ -66,6 +90,8 @@ pub(crate) struct Road {
 pub(crate) struct Limits {
     /// Calls in a batch.
     pub(crate) batch: usize,
+    /// Calls that may wait.
+    pub(crate) queue: usize,
     /// Batches away at once.
     pub(crate) away: usize,
     /// The longest that a call takes.
@@ -85,8 +111,15 @@ impl Road {
             pool,
             counters: Counters::default(),
             sink,
+            metronome: Arc::default(),
             runtime,
-            limits: Limits { batch, away, call_timeout: options.call_timeout() },
+            limits: Limits {
+                batch,
+                away,
+                queue: options.max_queue,
+                call_timeout: options.call_timeout(),
+            },
+            waiting: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
             all_settled: Notify::new(),
             alone: Semaphore::new((options.max_connections / 2).max(1)),
@@ -97,10 +130,16 @@ impl Road {
     pub(crate) fn take_in(&self, calls: usize) {
         self.outstanding.fetch_add(calls, Ordering::AcqRel);
         self.counters.calls.add(calls);
+        self.metronome.keep(&self.runtime);
     }
 
     /// Settles calls.
-    pub(crate) fn deliver(&self, rows: &[Row], settled: Vec<(Reply, Result<Answer, Error>)>) {
+    pub(crate) fn deliver(
+        &self,
+        rows: &[Row],
+        settled: Vec<(Reply, Result<Answer, Error>)>,
+        taken: Taken,
+    ) {
         let count = settled.len();
         // Counted out in any case: were a sink to panic, `settled` would wait for ever.
         let _out = Work { road: self, count };
@@ -116,7 +155,7 @@ impl Road {
             }
         }
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
-            sink.deliver(rows, &numbered);
+            sink.deliver(rows, &numbered, taken);
         }
     }
 

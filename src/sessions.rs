@@ -36,7 +36,7 @@ pub use crate::operations::create::NewSession;
 pub use crate::operations::figures::Figures;
 pub use crate::operations::list::Listing;
 pub use crate::operations::search::{Condition, Search, Wanted};
-pub use crate::road::{Outcome, Reply, Sink};
+pub use crate::road::{Outcome, Reply, Sink, Taken};
 pub use crate::row::{ListedRow, SessionRow};
 pub use crate::text::FieldValue;
 
@@ -335,7 +335,7 @@ impl Sessions {
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
         let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
-        self.road.deliver(&[], refused);
+        self.road.deliver(&[], refused, Taken::default());
     }
 
     /// The statement of an operation for one session, in the form that runs in a transaction of the caller. `$1` is

@@ -6,6 +6,7 @@
 //! runtime.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::operations::Answer;
 use crate::options::{LIST_LIMIT, MaxSessions, Options};
 use crate::session_id::SessionId;
 use crate::sessions::{
-    FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink,
+    FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink, Taken,
 };
 use crate::tls::TlsOptions;
 
@@ -38,6 +39,25 @@ use questions::Questions;
 const ID_LENGTH: usize = 36;
 
 type Receiver = ThreadsafeFunction<String, (), String, Status, false, true>;
+
+/// One thread serves the network faster than several: nobody has to be woken to share the work. A core of a large
+/// machine's has its work cut out by about four event loops.
+const CORES_PER_THREAD: usize = 4;
+
+/// Starts the threads on which everything here runs.
+#[napi_derive::module_init]
+fn start_runtime() {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(CORES_PER_THREAD))
+        .thread_name("pg-sess-rs")
+        .enable_all()
+        .build();
+    // Without it napi starts a runtime of its own.
+    if let Ok(runtime) = runtime {
+        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+    }
+}
 
 /// Where to connect and as whom.
 #[napi(object)]
@@ -104,6 +124,7 @@ pub struct SessionsOptions {
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
     pub max_connections: Option<u32>,
+    pub max_queue: Option<f64>,
     pub connect_timeout: Option<f64>,
     pub query_timeout: Option<f64>,
     pub prepare: Option<bool>,
@@ -161,9 +182,14 @@ impl From<IdCall> for IdOperation {
 struct Deliveries(Arc<Receiver>);
 
 impl Deliveries {
-    fn send(&self, message: String) {
+    fn send(&self, message: String, taken: Taken) {
+        let taken = move |_, _| {
+            drop(taken);
+            Ok(())
+        };
         // A receiver that is gone belongs to a thread that has ended: nobody waits for the outcome.
-        let _ = self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+        let mode = ThreadsafeFunctionCallMode::NonBlocking;
+        let _ = self.0.call_with_return_value(message, mode, taken);
     }
 }
 
@@ -172,12 +198,13 @@ impl Sink for Deliveries {
         &self,
         rows: &[Row],
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
+        taken: Taken,
     ) {
-        self.send(packed::outcomes(rows, outcomes));
+        self.send(packed::outcomes(rows, outcomes), taken);
     }
 
     fn report(&self, error: &crate::error::Error, table: &str) {
-        self.send(packed::report(error, table));
+        self.send(packed::report(error, table), Taken::default());
     }
 }
 
@@ -256,7 +283,7 @@ impl Core {
             let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
                 Err(crate::error::Error::internal("a panic in the core ended this call"))
             });
-            deliveries.send(packed::single(number, outcome));
+            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 
@@ -275,7 +302,7 @@ impl Core {
             }
         }
         if !unknown.is_empty() {
-            self.deliveries.deliver(&[], &unknown);
+            self.deliveries.deliver(&[], &unknown, Taken::default());
         }
         if !known.is_empty() {
             self.sessions.submit_ids(operation, known);
@@ -440,7 +467,7 @@ impl Core {
         let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
         self.runtime.spawn(async move {
             sessions.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
         });
     }
 }
@@ -461,14 +488,18 @@ fn no_session(operation: IdOperation) -> Answer {
     }
 }
 
-/// Cuts a packed list into ids. In a list that is not exactly as long as it should be nobody's place is sure, so
-/// nobody gets a session.
+/// Cuts a packed list into ids.
+///
+/// Places are counted in UTF-16 units, as JavaScript counted them: a character that is longer in UTF-8 must not give
+/// its neighbours' places to others.
 fn split_ids(ids: &str, count: usize) -> Vec<Option<SessionId>> {
-    if ids.len() != count * ID_LENGTH || !ids.is_ascii() {
-        return vec![None; count];
-    }
     let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(SessionId::parse);
-    ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect()
+    if ids.len() == count * ID_LENGTH {
+        return ids.as_bytes().chunks_exact(ID_LENGTH).map(parse).collect();
+    }
+    let units: Vec<u16> = ids.encode_utf16().collect();
+    let parse = |units: &[u16]| String::from_utf16(units).ok().and_then(|id| SessionId::parse(&id));
+    units.chunks_exact(ID_LENGTH).map(parse).chain(std::iter::repeat(None)).take(count).collect()
 }
 
 fn field_value(value: Value) -> FieldValue {
@@ -558,6 +589,7 @@ impl From<SessionsOptions> for Options {
             max_connections: given
                 .max_connections
                 .map_or(default.max_connections, |count| count as usize),
+            max_queue: given.max_queue.map_or(default.max_queue, |count| count as usize),
             connect_timeout: length(given.connect_timeout, default.connect_timeout),
             query_timeout: length(given.query_timeout, default.query_timeout),
             prepare: given.prepare.unwrap_or(default.prepare),

@@ -1,13 +1,13 @@
 //! A statement in one transaction with others, in one round trip: BEGIN, all statements and COMMIT go down the wire
 //! without waiting for each other's answers. After one that fails, PostgreSQL refuses the others, and COMMIT rolls back.
 
-use deadpool_postgres::ClientWrapper;
 use futures_util::future::{join_all, join3};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
 use super::{Connection, Request};
+use crate::connect::Client;
 use crate::error::{Error, Step};
 
 /// Each statement sees what was committed before it began: that is what locks are taken for.
@@ -49,7 +49,7 @@ impl Connection {
 
     async fn send_around(
         &self,
-        client: &ClientWrapper,
+        client: &Client,
         request: &Request,
         around: &Around,
     ) -> Result<Vec<Row>, Error> {
@@ -64,9 +64,9 @@ impl Connection {
             .iter()
             .zip(&statements)
             .map(|(request, statement)| send_prepared(client, request, statement.as_ref()));
-        let (begun, outcomes, committed) =
-            join3(client.batch_execute(BEGIN), join_all(sent), client.batch_execute("COMMIT"))
-                .await;
+        let all =
+            join3(client.batch_execute(BEGIN), join_all(sent), client.batch_execute("COMMIT"));
+        let (begun, outcomes, committed) = client.driver.send(all).await;
         begun?;
         let mut rows = Vec::new();
         for (place, outcome) in outcomes.into_iter().enumerate() {
@@ -81,7 +81,7 @@ impl Connection {
 
     async fn prepared(
         &self,
-        client: &ClientWrapper,
+        client: &Client,
         request: &Request,
     ) -> Result<Option<Statement>, Error> {
         if !self.limits.prepare {
@@ -93,7 +93,7 @@ impl Connection {
 
 /// Sends everything when it is first polled.
 async fn send_prepared(
-    client: &ClientWrapper,
+    client: &Client,
     request: &Request,
     statement: Option<&Statement>,
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
