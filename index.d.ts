@@ -241,7 +241,8 @@ declare namespace pgSess {
     validate(sid: unknown): Promise<Row<F> | null>
 
     /**
-     * Grants a live session its full `sessionLength` again, counted from this moment.
+     * Grants a live session its full `sessionLength` again, counted from this moment, but never beyond its
+     * {@link InitOptions.absoluteLength | absoluteLength}.
      *
      * @param sid - as in {@link validate}
      * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
@@ -341,6 +342,27 @@ declare namespace pgSess {
      * @default 1_209_600_000
      */
     sessionLength?: number | undefined
+
+    /**
+     * How long a session may live at most, counted from its creation, in ms: however often it is extended, it ends then.
+     *
+     * The one limit that a thief who keeps a stolen session busy cannot move. Sessions that began before you set it are
+     * bound by it, too.
+     *
+     * @default none
+     */
+    absoluteLength?: number | undefined
+
+    /**
+     * An {@link Sessions.extend | extend} less than this many ms after the session was created or last extended writes
+     * nothing and locks nothing; it still resolves to `true`.
+     *
+     * For apps that extend at every request: with one minute, a busy session costs one write a minute, and may end up to a
+     * minute earlier.
+     *
+     * @default 0
+     */
+    extendInterval?: number | undefined
 
     /**
      * The table's name, capitals included.

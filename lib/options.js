@@ -19,6 +19,8 @@ const MOST_CONNECTIONS = 10_000
 /** @type {{ [option: string]: Check }} */
 const OPTIONS = {
   sessionLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  absoluteLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  extendInterval: wholeNumber('a whole number of ms, 0 or greater', LONGEST, 0),
   tableName: typed('string', 'the name of a table'),
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),
@@ -56,13 +58,14 @@ function texts(expected) {
 /**
  * @param {string} expected
  * @param {number} most
+ * @param {number} [least]
  * @returns {Check}
  */
-function wholeNumber(expected, most) {
+function wholeNumber(expected, most, least = 1) {
   return (name, value) => {
     const message = () => `${name}: expected ${expected}, got ${describe(value)}`
     if (typeof value !== 'number') throw new TypeError(message())
-    if (!Number.isInteger(value) || value <= 0 || value > most) throw new RangeError(message())
+    if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(message())
   }
 }
 

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Options {
     /// Idle length: what create and extend grant.
     pub session_length: Duration,
+    /// No expiry passes the creation plus this.
+    pub absolute_length: Option<Duration>,
+    /// An extend writes nothing if the session was created or extended less than this ago.
+    pub extend_interval: Duration,
     /// The table's name.
     pub table_name: String,
     /// The table's schema; `None`: found through the connection's search_path.
@@ -33,6 +37,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             session_length: Duration::from_millis(1_209_600_000),
+            absolute_length: None,
+            extend_interval: Duration::from_millis(0),
             table_name: "sess".to_owned(),
             schema_name: None,
             create_table: true,

@@ -75,7 +75,10 @@ impl Queues {
         Self {
             create: Batcher::new(Create::new(&table, options.session_length), road),
             validate: Batcher::new(Validate::new(&table), road),
-            extend: Batcher::new(extend(&table, options.session_length), road),
+            extend: Batcher::new(
+                extend(&table, options.session_length, options.extend_interval),
+                road,
+            ),
             destroy: Batcher::new(destroy(&table), road),
             table,
         }

@@ -5,6 +5,7 @@
 //! can use a table that is complete.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
@@ -24,6 +25,8 @@ pub struct Table {
     /// Schema-qualified and quoted.
     pub(crate) sql_name: String,
     pub(crate) clocks: Clocks,
+    /// No session lives longer than this, counted from its creation.
+    pub(crate) absolute_length: Option<Duration>,
     /// In the caller's order.
     pub(crate) columns: Vec<FieldColumn>,
     /// Differences that do no harm, in words.
@@ -269,7 +272,8 @@ impl SetUp<'_> {
         }
         self.refuse_columns_we_cannot_fill(&found, &columns)?;
         let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
-        Ok(Table { sql_name, clocks, columns, notes })
+        let absolute_length = self.options.absolute_length;
+        Ok(Table { sql_name, clocks, absolute_length, columns, notes })
     }
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {

@@ -102,6 +102,8 @@ const options: ConnectOptions<{ user_id: 'INT' }>[] = [
   {
     fields: { user_id: 'INT' },
     sessionLength: 1,
+    absoluteLength: 1,
+    extendInterval: 0,
     tableName: 'logins',
     schemaName: 'app',
     createTable: false,
@@ -115,6 +117,8 @@ const options: ConnectOptions<{ user_id: 'INT' }>[] = [
   {
     fields: { user_id: 'INT' },
     sessionLength: undefined,
+    absoluteLength: undefined,
+    extendInterval: undefined,
     tableName: undefined,
     schemaName: undefined,
     createTable: undefined,

@@ -96,6 +96,8 @@ pub struct Field {
 #[allow(missing_docs, reason = "described in options.rs")]
 pub struct SessionsOptions {
     pub session_length: Option<f64>,
+    pub absolute_length: Option<f64>,
+    pub extend_interval: Option<f64>,
     pub table_name: Option<String>,
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
@@ -396,6 +398,8 @@ impl From<SessionsOptions> for Options {
         let length = |given: Option<f64>, default: Duration| given.map_or(default, milliseconds);
         Self {
             session_length: length(given.session_length, default.session_length),
+            absolute_length: given.absolute_length.map(milliseconds).or(default.absolute_length),
+            extend_interval: length(given.extend_interval, default.extend_interval),
             table_name: given.table_name.unwrap_or(default.table_name),
             schema_name: given.schema_name.or(default.schema_name),
             create_table: given.create_table.unwrap_or(default.create_table),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -46,9 +47,29 @@ pub(crate) fn now(is_tz: bool) -> &'static str {
     if is_tz { "now()" } else { "(now() AT TIME ZONE 'UTC')" }
 }
 
-/// The condition of a live session.
+/// The condition of a live session. Its absolute end counts also where the row says more: the option may be younger
+/// than the session.
 pub(crate) fn is_live(table: &Table) -> String {
-    format!("sess_expiration > {}", now(table.clocks.expiration_is_tz))
+    let clocks = table.clocks;
+    let mut condition = format!("sess_expiration > {}", now(clocks.expiration_is_tz));
+    if let Some(length) = table.absolute_length {
+        // Not now minus the length: that may lie before all times that PostgreSQL knows.
+        let end = format!("sess_creation_date + {}", interval(length));
+        condition.push_str(&format!(" AND {end} > {}", now(clocks.creation_is_tz)));
+    }
+    condition
+}
+
+/// The same at the moment of execution. `now()` is when the statement began, and it may have waited for the row ever
+/// since.
+pub(crate) fn is_still_live(table: &Table) -> String {
+    is_live(table).replace("now()", "clock_timestamp()")
+}
+
+/// A length as SQL. No unit larger than a second, so no calendar is asked how long a day is; and not as a literal,
+/// in which PostgreSQL 12 reads no number beyond 32 bits.
+pub(crate) fn interval(length: Duration) -> String {
+    format!("make_interval(secs => {}.{:03})", length.as_secs(), length.subsec_millis())
 }
 
 /// The ids of a batch, as a parameter.

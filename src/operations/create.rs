@@ -12,8 +12,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::columns::{Reader, now, places, row_columns, uuids};
-use super::extend::interval;
+use super::columns::{Reader, interval, now, places, row_columns, uuids};
 use super::validate;
 use super::{Answer, Operation, Sql, Verdict};
 use crate::pool::Request;
@@ -106,12 +105,13 @@ impl Create {
 
     fn times(&self) -> String {
         let clocks = self.table.clocks;
+        let length = self.table.absolute_length.unwrap_or(Duration::MAX).min(self.session_length);
         format!(
             "{}, {}, {} + {}",
             now(clocks.creation_is_tz),
             now(clocks.updated_is_tz),
             now(clocks.expiration_is_tz),
-            interval(self.session_length)
+            interval(length)
         )
     }
 

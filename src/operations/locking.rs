@@ -22,18 +22,39 @@ pub(crate) struct Locking {
     once: bool,
 }
 
+/// The rows of a batch.
+const IDS: &str = "sess_id = ANY($1::uuid[])";
+
+/// What an operation adds to the statement that locks rows.
+#[derive(Default)]
+pub(crate) struct Parts<'a> {
+    /// CTEs that come first, each with a comma behind it; `{ids}` is the condition that names the rows of the batch.
+    pub(crate) before: &'a str,
+    /// Which of these rows are locked.
+    pub(crate) locks: &'a str,
+    /// Which of them are sessions at all.
+    pub(crate) counts: &'a str,
+    /// Uses the CTE `locked (sess_id, sess_last_updated)` and gives the ids of the rows for which it was done.
+    pub(crate) work: &'a str,
+    /// Whether the work can be done only once: of two calls for one session, the second finds nothing.
+    pub(crate) once: bool,
+}
+
 impl Locking {
-    /// `condition`: which rows count at all. `work`: the statement that uses the CTE `locked (sess_id)` and returns
-    /// the ids of its rows.
-    pub(crate) fn new(table: &Table, condition: &str, work: &str, once: bool) -> Self {
-        Self {
-            set: format!("{} {work}", locked(table, condition, " SKIP LOCKED")).into(),
-            alone: format!("{} {work}", locked(table, condition, "")).into(),
-            probe: format!(
-                "SELECT sess_id FROM {} WHERE sess_id = ANY($1::uuid[]){condition}",
+    pub(crate) fn new(table: &Table, parts: Parts<'_>) -> Self {
+        let Parts { before, locks, counts, work, once } = parts;
+        let before = before.replace("{ids}", IDS);
+        let statement = |wait: &str| {
+            format!(
+                "WITH {before}locked AS MATERIALIZED (SELECT sess_id, sess_last_updated FROM {} WHERE {IDS}{locks} \
+                 ORDER BY sess_id FOR UPDATE{wait}) {work}",
                 table.sql_name
             )
-            .into(),
+        };
+        Self {
+            set: statement(" SKIP LOCKED").into(),
+            alone: statement("").into(),
+            probe: format!("SELECT sess_id FROM {} WHERE {IDS}{counts}", table.sql_name).into(),
             once,
         }
     }
@@ -46,14 +67,6 @@ impl Locking {
     fn request<'a>(sql: &Sql, ids: impl Iterator<Item = &'a SessionId>) -> Request {
         Request::new(sql).with(uuids(ids), Type::UUID_ARRAY)
     }
-}
-
-fn locked(table: &Table, condition: &str, wait: &str) -> String {
-    format!(
-        "WITH locked AS MATERIALIZED (SELECT sess_id FROM {} WHERE sess_id = ANY($1::uuid[]){condition} \
-         ORDER BY sess_id FOR UPDATE{wait})",
-        table.sql_name
-    )
 }
 
 impl Operation for Locking {
