@@ -256,6 +256,41 @@ declare namespace pgSess {
     extend(sid: unknown): Promise<boolean>
 
     /**
+     * Changes some fields of a live session, and nothing else of it: neither its end nor `sess_last_updated`.
+     *
+     * Fields that are not named stay as they are, so updates of different fields at the same time both survive. Of two
+     * updates of one field, the later one counts.
+     *
+     * @param sid - as in {@link validate}
+     * @param values - the fields by name. `undefined` means unchanged, `null` means NULL; `{}` only gives the row
+     * @returns the row as it is now, or `null` if the session does not exist or has ended
+     * @throws as {@link create}; then nothing has changed
+     *
+     * @example
+     * ```js
+     * const session = await sessions.update(req.cookies.sid, { theme: 'dark' })
+     * ```
+     */
+    update(sid: unknown, values: Changes<F>): Promise<Row<F> | null>
+
+    /**
+     * Hashes the ids that are still plain, after {@link InitOptions.hashIds | hashIds} was switched on for a table that
+     * held plain ones.
+     *
+     * Sessions that are used meanwhile go on working. It runs in short transactions; if it rejects, call it again. Call
+     * it once all programs that use the table have the option: those that have not would no longer find its sessions.
+     *
+     * @returns how many were hashed
+     * @throws TypeError if `hashIds` is off; as {@link validate} besides
+     *
+     * @example
+     * ```js
+     * console.log(await sessions.hashPlainIds(), 'ids hashed')
+     * ```
+     */
+    hashPlainIds(): Promise<number>
+
+    /**
      * Ends a session for good. The browser still holds the cookie: clear it too.
      *
      * @param sid - as in {@link validate}
@@ -363,6 +398,18 @@ declare namespace pgSess {
      * @default 0
      */
     extendInterval?: number | undefined
+
+    /**
+     * Whether the table holds a hash of each id in place of the id, so that nobody who reads the table, its backups or
+     * the server's log can take over a session.
+     *
+     * All programs that use one table must agree on it. A table with plain ids may be switched over at any time: its
+     * sessions go on working, and each is hashed when it is used; {@link Sessions.hashPlainIds} hashes the rest.
+     * Switching it off ends the sessions that are hashed.
+     *
+     * @default `true` in `connect`, `false` in `init`
+     */
+    hashIds?: boolean | undefined
 
     /**
      * The table's name, capitals included.
@@ -530,6 +577,13 @@ declare namespace pgSess {
    * @remarks For `JSON` and `JSONB`, objects and arrays are stored as JSON; a string must be JSON text itself.
    */
   export type Values<F extends Fields> = Flat<Input<FieldMap<F>>>
+
+  /**
+   * What {@link Sessions.update} takes: any of the fields, as in {@link Values}.
+   *
+   * @typeParam F - the fields, see {@link Row}
+   */
+  export type Changes<F extends Fields> = Flat<Change<FieldMap<F>>>
 
   /**
    * The fields as {@link init} names them: a plain name loses its capitals (`userId` becomes `userid`), any other name
@@ -826,6 +880,9 @@ type Input<M> = {
 } & {
   -readonly [K in keyof M as Column<M[K]>['required'] extends true ? never : K]?: Column<M[K]>['in'] | undefined
 }
+
+/** Values of a session that is there already: none is required. */
+type Change<M> = { -readonly [K in keyof M]?: Column<M[K]>['in'] | undefined }
 
 /** Values as an object, or as a list of `{ field, value }`. */
 type OneByOne<V> =

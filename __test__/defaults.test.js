@@ -15,7 +15,7 @@ test('the numbers, names and switches in @default are those of src/options.rs', 
   const documented = documentedDefaults()
   const inCode = defaultsInCode()
 
-  for (const [option, text] of Object.entries(inCode)) assert.equal(documented[option], text, option)
+  for (const [option, text] of Object.entries(inCode)) assert.equal(withoutDoor(documented[option]), text, option)
   for (const [option, text] of Object.entries(documented)) {
     if (/^[\d'tf]/.test(text) && !text.includes(' ')) assert.equal(inCode[option], text, option)
   }
@@ -27,7 +27,7 @@ test('the README lists every option with its default', () => {
   const listed = readmeDefaults()
 
   assert.deepEqual(Object.keys(listed).sort(), ['fields', ...Object.keys(documented)].sort())
-  for (const [option, text] of Object.entries(defaultsInCode())) assert.equal(listed[option], text, option)
+  for (const [option, text] of Object.entries(defaultsInCode())) assert.equal(withoutDoor(listed[option]), text, option)
 })
 
 /** @param {string} file */
@@ -48,6 +48,15 @@ function defaultsInCode() {
   const entries = [...body.matchAll(/^ +(\w+): (.*),$/gm)].map(([, name, value]) => [camelCase(name), inJs(value)])
   // `fold_names` is no option: the functions of pg-sess fold, `connect` does not.
   return Object.fromEntries(entries.filter(([name, value]) => name !== 'foldNames' && value !== 'None'))
+}
+
+/**
+ * Where the doors differ, the core's default is that of `connect`.
+ *
+ * @param {string} text
+ */
+function withoutDoor(text) {
+  return text.replaceAll('`', '').replace(/ in connect, \w+ in init$/, '')
 }
 
 /** @param {string} name */

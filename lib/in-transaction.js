@@ -11,7 +11,7 @@ const { checkValues } = require('./options.js')
  * @typedef {{ [column: string]: unknown }} Row
  */
 
-/** The four operations, through an object that holds a connection. */
+/** The operations, through an object that holds a connection. */
 class InTransaction {
   #caller
   #table
@@ -31,14 +31,30 @@ class InTransaction {
    */
   async create(fields, argument) {
     const { given, values } = this.#table.forPg(checkValues(fields, argument))
-    const [row] = await this.#query(this.#table.createStatement(given), [this.#table.newId(), ...values])
-    return this.#table.reader.finish(row)
+    const id = this.#table.newId()
+    const [stored] = this.#table.storedIds(id)
+    const [row] = await this.#query(this.#table.createStatement(given), [stored, ...values])
+    return this.#table.reader.finish(row, id)
   }
 
   /** @param {unknown} sid */
   async validate(sid) {
-    const [row] = await this.#ask('validate', sid)
-    return row === undefined ? null : this.#table.reader.finish(row)
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    return this.#row(id, await this.#query(this.#table.statements.validate, [this.#table.storedIds(id)]))
+  }
+
+  /**
+   * @param {unknown} sid
+   * @param {unknown} fields
+   * @param {string} argument what errors call the fields
+   */
+  async update(sid, fields, argument) {
+    const { given, values } = this.#table.forPg(checkValues(fields, argument))
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const statement = this.#table.updateStatement(given)
+    return this.#row(id, await this.#query(statement, [this.#table.storedIds(id), ...values]))
   }
 
   /** @param {unknown} sid */
@@ -52,13 +68,21 @@ class InTransaction {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {'extend' | 'destroy'} operation
    * @param {unknown} sid
    * @returns {Promise<Row[]>}
    */
   async #ask(operation, sid) {
     const id = this.#table.readId(sid)
-    return id === null ? [] : this.#query(this.#table.statements[operation], [[id]])
+    return id === null ? [] : this.#query(this.#table.statements[operation], [this.#table.storedIds(id)])
+  }
+
+  /**
+   * @param {string} id
+   * @param {Row[]} rows
+   */
+  #row(id, [row]) {
+    return row === undefined ? null : this.#table.reader.finish(row, id)
   }
 
   /**

@@ -184,6 +184,10 @@ class Core {
   #creates = []
   /** @type {string[]} */
   #createPayloads = []
+  /** @type {Call[]} */
+  #updates = []
+  /** @type {string[]} */
+  #updatePayloads = []
   #flushing = false
 
   /**
@@ -232,6 +236,29 @@ class Core {
     })
   }
 
+  /**
+   * @param {unknown} sid
+   * @param {number[]} given places of the given fields, ascending
+   * @param {(string | null | { hex: string })[]} values
+   * @param {Decode} decode
+   * @returns {Promise<any>}
+   */
+  update(sid, given, values, decode) {
+    const id = this.readId(sid)
+    if (id === null) return Promise.resolve(null)
+    const payload = JSON.stringify([id, given, values])
+    return new Promise((resolve, reject) => {
+      this.#updates.push({ resolve, reject, decode, sid: id })
+      this.#updatePayloads.push(payload)
+      this.#flushSoon()
+    })
+  }
+
+  /** @returns {Promise<any>} how many ids were hashed */
+  hashPlainIds() {
+    return this.#single(number => this.#native.hashPlainIds(number))
+  }
+
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
   setUp() {
     return this.#single(number => this.#native.setUp(number))
@@ -250,6 +277,20 @@ class Core {
 
   newId() {
     return this.#native.newId()
+  }
+
+  /**
+   * Under which ids the row of a session may stand in the table.
+   *
+   * @param {string} id as `readId` gives it
+   */
+  storedIds(id) {
+    return this.#native.storedIds(id)
+  }
+
+  /** @param {number[]} given */
+  updateStatement(given) {
+    return this.#native.updateStatement(given)
   }
 
   /** @param {number[]} given */
@@ -301,6 +342,7 @@ class Core {
     this.#flushing = false
     for (const operation of Object.values(Operation)) this.#flushIds(operation)
     if (this.#creates.length > 0) this.#flushCreates()
+    if (this.#updates.length > 0) this.#flushUpdates()
   }
 
   /** @param {0 | 1 | 2} operation */
@@ -321,6 +363,15 @@ class Core {
     this.#createPayloads = []
     const first = this.#waiting.add(calls)
     this.#guard(first, calls.length, () => this.#native.submitCreates(first, `[${payloads.join()}]`))
+  }
+
+  #flushUpdates() {
+    const calls = this.#updates
+    const payloads = this.#updatePayloads
+    this.#updates = []
+    this.#updatePayloads = []
+    const first = this.#waiting.add(calls)
+    this.#guard(first, calls.length, () => this.#native.submitUpdates(first, `[${payloads.join()}]`))
   }
 
   /**

@@ -21,6 +21,7 @@ const OPTIONS = {
   sessionLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
   absoluteLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
   extendInterval: wholeNumber('a whole number of ms, 0 or greater', LONGEST, 0),
+  hashIds: typed('boolean', 'true or false'),
   tableName: typed('string', 'the name of a table'),
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),

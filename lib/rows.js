@@ -75,13 +75,15 @@ class RowReader {
   }
 
   /**
-   * The same for a row that pg read itself: only the times are left to do.
+   * The same for a row that pg read itself: only the id and the times are left to do.
    *
    * @param {{ [column: string]: unknown }} row times as seconds since 1970, in text
+   * @param {string} sid the id that opens the session; the table may hold a hash of it
    */
-  finish(row) {
+  finish(row, sid) {
     this.#look(-1)
-    const { times } = this.#parsers
+    const { id, times } = this.#parsers
+    row.sess_id = id(sid)
     row.sess_creation_date = times[0](toMicroseconds(row.sess_creation_date))
     row.sess_last_updated = times[1](toMicroseconds(row.sess_last_updated))
     row.sess_expiration = times[2](toMicroseconds(row.sess_expiration))

@@ -35,7 +35,13 @@ class Sessions {
   constructor(source, fields, { onError, ...options }, foldNames) {
     this.#connection = resolveConnection(source)
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
-    this.#core = new Core(settings, fields, { maxConnections, ...timeouts, ...options, foldNames }, pg, answers)
+    this.#core = new Core(
+      settings,
+      fields,
+      { maxConnections, ...timeouts, ...options, forFunctions: foldNames },
+      pg,
+      answers
+    )
     this.#foldNames = foldNames
     this.#onError = onError
     this.#caller = throughCaller ? source : undefined
@@ -108,6 +114,18 @@ class Sessions {
     return traced(this.#ask('destroy', sid, false))
   }
 
+  /**
+   * @param {unknown} sid
+   * @param {unknown} values
+   */
+  update(sid, values) {
+    return traced(this.#update(sid, values))
+  }
+
+  hashPlainIds() {
+    return traced(this.#hashPlainIds())
+  }
+
   stats() {
     return this.#core.stats()
   }
@@ -132,6 +150,25 @@ class Sessions {
     if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
     const { given, values: parameters } = table.forCore(entries)
     return this.#core.create(given, parameters, table.readRow)
+  }
+
+  /**
+   * @param {unknown} sid
+   * @param {unknown} values
+   */
+  async #update(sid, values) {
+    const entries = checkValues(values, 'values')
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).update(sid, values, 'values')
+    const { given, values: parameters } = table.forCore(entries)
+    return this.#core.update(sid, given, parameters, table.readRow)
+  }
+
+  async #hashPlainIds() {
+    if (this.#closed) throw closed()
+    await Sessions.ready(this)
+    return this.#core.hashPlainIds()
   }
 
   /**

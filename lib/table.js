@@ -68,6 +68,16 @@ class Table {
     return this.#core.createStatement(given)
   }
 
+  /** @param {number[]} given */
+  updateStatement(given) {
+    return this.#core.updateStatement(given)
+  }
+
+  /** @param {string} id */
+  storedIds(id) {
+    return this.#core.storedIds(id)
+  }
+
   newId() {
     return this.#core.newId()
   }

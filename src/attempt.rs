@@ -22,6 +22,15 @@ pub(crate) struct Answers {
     pub(crate) verdicts: Vec<Result<Verdict, Error>>,
 }
 
+impl Answers {
+    fn append(&mut self, more: Self) {
+        let first_row = self.rows.len();
+        self.rows.extend(more.rows);
+        let more = more.verdicts.into_iter();
+        self.verdicts.extend(more.map(|verdict| verdict.map(|verdict| moved(verdict, first_row))));
+    }
+}
+
 /// Which form of the statement is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -88,6 +97,29 @@ impl<O: Operation> Runner<'_, O> {
         form: Form,
         attempts: &Attempts,
     ) -> Result<Answers, Error> {
+        let fitting = self.operation.fitting(calls);
+        if fitting == calls.len() {
+            return self.part(connection, calls, form, attempts).await;
+        }
+        let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
+        let mut rest = calls;
+        while !rest.is_empty() {
+            let fitting = self.operation.fitting(rest).max(1);
+            let (now, later) = rest.split_at_checked(fitting).unwrap_or((rest, &[]));
+            answers.append(self.part(connection, now, form, attempts).await?);
+            rest = later;
+        }
+        Ok(answers)
+    }
+
+    /// As many calls as one statement takes.
+    async fn part(
+        &self,
+        connection: &Connection,
+        calls: &[O::Call],
+        form: Form,
+        attempts: &Attempts,
+    ) -> Result<Answers, Error> {
         match self.statement(connection, calls, form, attempts).await {
             Ok((rows, verdicts)) => {
                 Ok(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() })
@@ -137,11 +169,8 @@ impl<O: Operation> Runner<'_, O> {
         for outcome in outcomes {
             match outcome {
                 Ok((rows, verdicts)) => {
-                    let first_row = answers.rows.len();
-                    answers.rows.extend(rows);
                     answers
-                        .verdicts
-                        .extend(verdicts.into_iter().map(|verdict| Ok(moved(verdict, first_row))));
+                        .append(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() });
                 }
                 // All of them run again: what was done already is found done.
                 Err(error) if error.is_connection_lost() => return Err(error),
@@ -172,6 +201,7 @@ impl<O: Operation> Runner<'_, O> {
         let deadline = attempts.deadline();
         let mut rows = run_fresh(connection, &request, deadline).await?;
         let read = self.operation.read(&rows, calls);
+        let besides = self.operation.besides(&rows);
         let open: Vec<&O::Call> = calls
             .iter()
             .zip(&read)
@@ -195,6 +225,10 @@ impl<O: Operation> Runner<'_, O> {
             None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
         });
         let settled = settled.collect();
+        if let Some(request) = besides {
+            // Whether it worked is for the next one to find out, who has the same occasion.
+            let _ = run_fresh(connection, &request, deadline).await;
+        }
         Ok((rows, settled))
     }
 
@@ -242,9 +276,11 @@ pub(crate) fn settle(verdict: Result<Verdict, Error>) -> Result<Answer, Error> {
 /// The same verdict when its rows stand behind others.
 fn moved(verdict: Verdict, first_row: usize) -> Verdict {
     match verdict {
-        Verdict::Answer(Answer::Row(place)) => Verdict::Answer(Answer::Row(place + first_row)),
-        Verdict::Answer(Answer::NewRow(place)) => {
-            Verdict::Answer(Answer::NewRow(place + first_row))
+        Verdict::Answer(Answer::Row(place, id)) => {
+            Verdict::Answer(Answer::Row(place + first_row, id))
+        }
+        Verdict::Answer(Answer::NewRow(place, id)) => {
+            Verdict::Answer(Answer::NewRow(place + first_row, id))
         }
         other => other,
     }

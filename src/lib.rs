@@ -10,6 +10,7 @@
 //! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
 //! | [`table`] | creates the table, adopts it, verifies it |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
+//! | [`ids`] | how a caller's id relates to the one in the table: the same, or its hash |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
@@ -25,6 +26,7 @@ mod batcher;
 pub mod connect;
 pub mod error;
 pub mod fields;
+mod ids;
 mod operations;
 pub mod options;
 mod pool;

@@ -11,6 +11,8 @@ pub struct Options {
     pub absolute_length: Option<Duration>,
     /// An extend writes nothing if the session was created or extended less than this ago.
     pub extend_interval: Duration,
+    /// Whether the table holds hashes of the ids, which open no session.
+    pub hash_ids: bool,
     /// The table's name.
     pub table_name: String,
     /// The table's schema; `None`: found through the connection's search_path.
@@ -39,6 +41,7 @@ impl Default for Options {
             session_length: Duration::from_millis(1_209_600_000),
             absolute_length: None,
             extend_interval: Duration::from_millis(0),
+            hash_ids: true,
             table_name: "sess".to_owned(),
             schema_name: None,
             create_table: true,
@@ -54,6 +57,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The defaults of the functions of `pg-sess`: names are folded, and ids are stored as they are.
+    pub fn of_functions() -> Self {
+        Self { hash_ids: false, fold_names: true, ..Self::default() }
+    }
+
     /// No call takes longer than this.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.connect_timeout + self.query_timeout

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use crate::error::Error;
 use crate::session_id::SessionId;
@@ -27,7 +26,8 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
-    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
+    /// `id`: the one that opens the session, which the row itself may hold as a hash.
+    pub(crate) fn read(row: &Row, id: SessionId) -> Result<Self, Error> {
         let time = |place| {
             DateTime::from_timestamp_micros(microseconds(row, place)?)
                 .ok_or_else(|| Error::internal("a session's time is out of range"))
@@ -37,7 +37,7 @@ impl SessionRow {
             Ok(write_field(row, place, &mut text)?.then_some(text))
         };
         Ok(Self {
-            id: SessionId::from_uuid(row.try_get::<_, Uuid>(0)?),
+            id,
             creation_date: time(1)?,
             last_updated: time(2)?,
             expiration: time(3)?,

@@ -7,19 +7,23 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::fields::{FieldSpec, check_fields};
+use crate::ids::Ids;
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
 use crate::operations::extend::extend;
 use crate::operations::locking::Locking;
+use crate::operations::update::{Change, Update};
 use crate::operations::validate::{self, Validate};
+use crate::operations::{Sql, convert, values};
 use crate::options::Options;
-use crate::pool::Pool;
+use crate::pool::{Pool, Request};
 use crate::road::Road;
 use crate::session_id::SessionId;
 use crate::stats::Stats;
@@ -39,6 +43,20 @@ pub enum IdOperation {
     Extend,
     Destroy,
 }
+
+/// Fields of a session that are to change.
+#[derive(Clone, Debug)]
+pub struct FieldChange {
+    /// The session's id.
+    pub id: SessionId,
+    /// Which fields, by their place in the table's fields, ascending.
+    pub given: Vec<u16>,
+    /// Their values.
+    pub values: Vec<FieldValue>,
+}
+
+/// How many plain ids are hashed in one statement.
+const HASHED_AT_ONCE: i64 = 500;
 
 /// A field as it turned out in the table.
 #[derive(Clone, Debug)]
@@ -68,6 +86,7 @@ struct Queues {
     validate: Arc<Batcher<Validate>>,
     extend: Arc<Batcher<Locking>>,
     destroy: Arc<Batcher<Locking>>,
+    update: Arc<Batcher<Update>>,
 }
 
 impl Queues {
@@ -80,6 +99,7 @@ impl Queues {
                 road,
             ),
             destroy: Batcher::new(destroy(&table), road),
+            update: Batcher::new(Update::new(&table), road),
             table,
         }
     }
@@ -89,6 +109,7 @@ impl Queues {
             + self.validate.waiting()
             + self.extend.waiting()
             + self.destroy.waiting()
+            + self.update.waiting()
     }
 }
 
@@ -162,7 +183,7 @@ impl Sessions {
         given: Vec<u16>,
         values: Vec<FieldValue>,
     ) -> Result<SessionRow, Error> {
-        let new = NewSession { id: SessionId::random(), given, values };
+        let new = NewSession { id: self.new_id()?, given, values };
         let outcome = self.wait(|reply| self.submit_creates([(new, reply)])).await?;
         match outcome {
             Outcome::Session(Some(row)) => Ok(row),
@@ -191,6 +212,43 @@ impl Sessions {
         self.ask(IdOperation::Destroy, id).await.map(is_done)
     }
 
+    /// Changes fields of a live session, by their place in the table's fields, ascending; nothing else of it. The row
+    /// as it is then; `None`: unknown or expired.
+    pub async fn update(
+        &self,
+        id: SessionId,
+        given: Vec<u16>,
+        values: Vec<FieldValue>,
+    ) -> Result<Option<SessionRow>, Error> {
+        let change = FieldChange { id, given, values };
+        match self.wait(|reply| self.submit_updates([(change, reply)])).await? {
+            Outcome::Session(row) => Ok(row),
+            Outcome::Done(_) => Err(Error::internal("update was answered by another operation")),
+        }
+    }
+
+    /// Hashes the ids that are still plain, from before `hash_ids`; how many. Sessions that are used meanwhile go on
+    /// working, and each is hashed by its own use anyway.
+    pub async fn hash_plain_ids(&self) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        let table = &self.queues()?.table;
+        if table.ids == Ids::Plain {
+            return Err(Error::argument("hashPlainIds needs the option hashIds"));
+        }
+        let some: Sql = convert::some_sql(table).into();
+        let mut count = 0;
+        loop {
+            let deadline = Instant::now() + self.options.call_timeout();
+            let connection = self.road.pool.get(deadline).await?;
+            let request = Request::new(&some).with(HASHED_AT_ONCE, Type::INT8);
+            let hashed = connection.run(&request, deadline).await?.len() as u64;
+            if hashed == 0 {
+                return Ok(count);
+            }
+            count += hashed;
+        }
+    }
+
     async fn ask(&self, operation: IdOperation, id: SessionId) -> Result<Outcome, Error> {
         self.wait(|reply| self.submit_ids(operation, [(id, reply)])).await
     }
@@ -208,11 +266,15 @@ impl Sessions {
         calls: impl IntoIterator<Item = (SessionId, Reply)>,
     ) {
         match self.queues() {
-            Ok(queues) => match operation {
-                IdOperation::Validate => queues.validate.push(calls),
-                IdOperation::Extend => queues.extend.push(calls),
-                IdOperation::Destroy => queues.destroy.push(calls),
-            },
+            Ok(queues) => {
+                let ids = queues.table.ids;
+                let calls = calls.into_iter().map(|(id, reply)| (ids.lookup(id), reply));
+                match operation {
+                    IdOperation::Validate => queues.validate.push(calls),
+                    IdOperation::Extend => queues.extend.push(calls),
+                    IdOperation::Destroy => queues.destroy.push(calls),
+                }
+            }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
         }
     }
@@ -225,13 +287,48 @@ impl Sessions {
                 let (sound, wrong): (Vec<_>, Vec<_>) =
                     calls.into_iter().partition(|(call, _)| call.fits(fields));
                 queues.create.push(sound);
-                if !wrong.is_empty() {
-                    let error = Error::argument("the given fields and their values do not match");
-                    self.refuse(wrong.into_iter().map(|(_, reply)| reply), &error);
-                }
+                self.refuse_unfit(wrong.into_iter().map(|(_, reply)| reply));
             }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
         }
+    }
+
+    /// Takes in changes of fields.
+    pub fn submit_updates(&self, calls: impl IntoIterator<Item = (FieldChange, Reply)>) {
+        match self.queues() {
+            Ok(queues) => {
+                let fields = queues.table.columns.len();
+                let (sound, wrong): (Vec<_>, Vec<_>) = calls
+                    .into_iter()
+                    .partition(|(call, _)| values::fit(&call.given, &call.values, fields));
+                let change = |FieldChange { id, given, values }| Change {
+                    session: queues.table.ids.lookup(id),
+                    given,
+                    values,
+                };
+                queues.update.push(sound.into_iter().map(|(call, reply)| (change(call), reply)));
+                self.refuse_unfit(wrong.into_iter().map(|(_, reply)| reply));
+            }
+            Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    fn refuse_unfit(&self, mut replies: impl ExactSizeIterator<Item = Reply>) {
+        if replies.len() > 0 {
+            let error = Error::argument("the given fields and their values do not match");
+            self.refuse(&mut replies, &error);
+        }
+    }
+
+    /// An id for a new session.
+    pub fn new_id(&self) -> Result<SessionId, Error> {
+        Ok(self.queues()?.table.ids.random())
+    }
+
+    /// Under which ids the row of a session may stand in the table: what the statements for `pg` take. Of a new
+    /// session, the first counts.
+    pub fn stored_ids(&self, id: SessionId) -> Result<Vec<Uuid>, Error> {
+        Ok(self.queues()?.table.ids.lookup(id).stored().collect())
     }
 
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
@@ -255,6 +352,12 @@ impl Sessions {
     /// then come the given fields.
     pub fn create_statement_for_pg(&self, given: &[u16]) -> Result<String, Error> {
         Ok(self.queues()?.create.operation().alone_sql(given, Reader::Pg))
+    }
+
+    /// The statement that changes a session's fields, in the form that runs in a transaction of the caller: `$1` is an
+    /// array of ids, then come the given fields.
+    pub fn update_statement_for_pg(&self, given: &[u16]) -> Result<String, Error> {
+        Ok(self.queues()?.update.operation().alone_sql(given, Reader::Pg))
     }
 
     /// What the pool and the queues look like, and what has happened so far.

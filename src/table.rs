@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 
 use crate::error::Error;
 use crate::fields::{Field, SESSION_COLUMNS, check_name};
+use crate::ids::Ids;
 use crate::options::Options;
 use crate::pool::{Connection, Request};
 use crate::text::quote_name;
@@ -25,6 +26,8 @@ pub struct Table {
     /// Schema-qualified and quoted.
     pub(crate) sql_name: String,
     pub(crate) clocks: Clocks,
+    /// What its ids look like.
+    pub(crate) ids: Ids,
     /// No session lives longer than this, counted from its creation.
     pub(crate) absolute_length: Option<Duration>,
     /// In the caller's order.
@@ -273,7 +276,8 @@ impl SetUp<'_> {
         self.refuse_columns_we_cannot_fill(&found, &columns)?;
         let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
         let absolute_length = self.options.absolute_length;
-        Ok(Table { sql_name, clocks, absolute_length, columns, notes })
+        let ids = Ids::new(self.options.hash_ids);
+        Ok(Table { sql_name, clocks, ids, absolute_length, columns, notes })
     }
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {

@@ -22,7 +22,7 @@ use crate::fields::FieldSpec;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::session_id::SessionId;
-use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::sessions::{FieldChange, FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
 use crate::tls::TlsOptions;
 
 mod packed;
@@ -98,6 +98,7 @@ pub struct SessionsOptions {
     pub session_length: Option<f64>,
     pub absolute_length: Option<f64>,
     pub extend_interval: Option<f64>,
+    pub hash_ids: Option<bool>,
     pub table_name: Option<String>,
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
@@ -107,7 +108,8 @@ pub struct SessionsOptions {
     pub prepare: Option<bool>,
     pub batch: Option<bool>,
     pub allowed_functions: Option<Vec<String>>,
-    pub fold_names: Option<bool>,
+    /// Whether the functions of `pg-sess` are asked: they have defaults of their own.
+    pub for_functions: Option<bool>,
 }
 
 /// What `stats()` gives.
@@ -202,17 +204,9 @@ impl Core {
     /// Sets up the table; the outcome of call `number` describes it.
     #[napi(catch_unwind)]
     pub fn set_up(&self, number: i64) {
-        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
-            // A task of its own, so that a panic in it is an outcome, too.
-            let work = tokio::spawn(async move {
-                let notes = sessions.set_up().await?;
-                packed::table(&sessions, &notes)
-            });
-            let outcome = work.await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended the set-up"))
-            });
-            deliveries.send(packed::single(number, outcome));
+        self.single(number, |sessions| async move {
+            let notes = sessions.set_up().await?;
+            packed::table(&sessions, &notes)
         });
     }
 
@@ -238,6 +232,39 @@ impl Core {
         }
     }
 
+    /// Hashes ids that are still plain; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn hash_plain_ids(&self, number: i64) {
+        self.single(
+            number,
+            |sessions| async move { sessions.hash_plain_ids().await.map(Value::from) },
+        );
+    }
+
+    /// Takes in changes of fields. `calls`: a JSON array, for each call the id, the places of the given fields and their
+    /// values.
+    #[napi(catch_unwind)]
+    pub fn submit_updates(&self, first: i64, calls: String) -> Result<()> {
+        let calls: Vec<(String, Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
+            .map_err(|error| Error::from_reason(format!("update: {error}")))?;
+        let mut known = Vec::with_capacity(calls.len());
+        let mut unknown = Vec::new();
+        for (number, (id, given, values)) in (first.unsigned_abs()..).zip(calls) {
+            match SessionId::parse(&id) {
+                Some(id) => {
+                    let values = values.into_iter().map(field_value).collect();
+                    known.push((FieldChange { id, given, values }, Reply::Number(number)));
+                }
+                None => unknown.push((number, Ok(Answer::NoSession))),
+            }
+        }
+        if !unknown.is_empty() {
+            self.deliveries.deliver(&[], &unknown);
+        }
+        self.sessions.submit_updates(known);
+        Ok(())
+    }
+
     /// Takes in new sessions. `calls`: a JSON array, for each call the places of the given fields and their values
     /// (text, null, or `{"hex": …}` for bytes).
     #[napi(catch_unwind)]
@@ -245,11 +272,12 @@ impl Core {
         let calls: Vec<(Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
             .map_err(|error| Error::from_reason(format!("create: {error}")))?;
         let numbers = first.unsigned_abs()..;
+        let id = || self.sessions.new_id().map_err(|error| Error::from_reason(error.to_string()));
         let calls = numbers.zip(calls).map(|(number, (given, values))| {
             let values = values.into_iter().map(field_value).collect();
-            (NewSession { id: SessionId::random(), given, values }, Reply::Number(number))
+            Ok((NewSession { id: id()?, given, values }, Reply::Number(number)))
         });
-        self.sessions.submit_creates(calls.collect::<Vec<_>>());
+        self.sessions.submit_creates(calls.collect::<Result<Vec<_>>>()?);
         Ok(())
     }
 
@@ -267,8 +295,26 @@ impl Core {
 
     /// A new id.
     #[napi(catch_unwind)]
-    pub fn new_id(&self) -> String {
-        SessionId::random().write(&mut [0; ID_LENGTH]).to_owned()
+    pub fn new_id(&self) -> Result<String> {
+        let id = self.sessions.new_id().map_err(|error| Error::from_reason(error.to_string()))?;
+        Ok(id.write(&mut [0; ID_LENGTH]).to_owned())
+    }
+
+    /// Under which ids the session's row may stand in the table.
+    #[napi(catch_unwind)]
+    pub fn stored_ids(&self, id: String) -> Result<Vec<String>> {
+        let Some(id) = SessionId::parse(&id) else { return Ok(Vec::new()) };
+        let stored = self.sessions.stored_ids(id);
+        let stored = stored.map_err(|error| Error::from_reason(error.to_string()))?;
+        Ok(stored.iter().map(ToString::to_string).collect())
+    }
+
+    /// The statement that changes a session's fields in a transaction of the caller.
+    #[napi(catch_unwind)]
+    pub fn update_statement(&self, given: Vec<u16>) -> Result<String> {
+        self.sessions
+            .update_statement_for_pg(&given)
+            .map_err(|error| Error::from_reason(error.to_string()))
     }
 
     /// The statement that creates a session in a transaction of the caller.
@@ -298,10 +344,26 @@ impl Core {
     /// Waits for what is under way and closes the connections; then call `number` is done.
     #[napi(catch_unwind)]
     pub fn close(&self, number: i64) {
-        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
+        self.single(number, |sessions| async move {
             sessions.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+            Ok(Value::Bool(true))
+        });
+    }
+}
+
+impl Core {
+    /// Does work that is not batched; its outcome is that of call `number`.
+    fn single<F>(&self, number: i64, work: impl FnOnce(Arc<Sessions>) -> F)
+    where
+        F: Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
+    {
+        let (work, deliveries) = (work(Arc::clone(&self.sessions)), Arc::clone(&self.deliveries));
+        self.runtime.spawn(async move {
+            // A task of its own, so that a panic in it is an outcome, too.
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended this call"))
+            });
+            deliveries.send(packed::single(number, outcome));
         });
     }
 }
@@ -394,12 +456,14 @@ impl From<Field> for FieldSpec {
 
 impl From<SessionsOptions> for Options {
     fn from(given: SessionsOptions) -> Self {
-        let default = Options::default();
+        let for_functions = given.for_functions.unwrap_or(false);
+        let default = if for_functions { Options::of_functions() } else { Options::default() };
         let length = |given: Option<f64>, default: Duration| given.map_or(default, milliseconds);
         Self {
             session_length: length(given.session_length, default.session_length),
             absolute_length: given.absolute_length.map(milliseconds).or(default.absolute_length),
             extend_interval: length(given.extend_interval, default.extend_interval),
+            hash_ids: given.hash_ids.unwrap_or(default.hash_ids),
             table_name: given.table_name.unwrap_or(default.table_name),
             schema_name: given.schema_name.or(default.schema_name),
             create_table: given.create_table.unwrap_or(default.create_table),
@@ -411,7 +475,7 @@ impl From<SessionsOptions> for Options {
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
             allowed_functions: given.allowed_functions.unwrap_or(default.allowed_functions),
-            fold_names: given.fold_names.unwrap_or(default.fold_names),
+            fold_names: default.fold_names,
         }
     }
 }

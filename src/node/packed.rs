@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::ID_LENGTH;
 use crate::error::{Error, Kind};
 use crate::operations::Answer;
 use crate::row::{microseconds, write_field};
+use crate::session_id::SessionId;
 use crate::sessions::{IdOperation, Sessions};
 use crate::text::write_number;
 
@@ -73,29 +75,28 @@ struct Packing<'a> {
 impl Packing<'_> {
     fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Row(place) => self.row(place, false),
-            Answer::NewRow(place) => self.row(place, true),
+            Answer::Row(place, _) => self.row(place, None),
+            Answer::NewRow(place, id) => self.row(place, Some(id)),
             Answer::NoSession => self.text.push_str("null"),
             Answer::Done(true) => self.text.push_str("true"),
             Answer::Done(false) => self.text.push_str("false"),
         }
     }
 
-    fn row(&mut self, place: usize, with_id: bool) {
+    fn row(&mut self, place: usize, id: Option<SessionId>) {
         let start = self.text.len();
-        if let Err(error) = self.try_row(place, with_id) {
+        if let Err(error) = self.try_row(place, id) {
             self.text.truncate(start);
             self.failure(&error);
         }
     }
 
-    fn try_row(&mut self, place: usize, with_id: bool) -> Result<(), Error> {
+    fn try_row(&mut self, place: usize, id: Option<SessionId>) -> Result<(), Error> {
         let row = self.rows.get(place).ok_or_else(|| Error::internal("an answer without a row"))?;
         self.text.push('[');
-        if with_id {
-            self.field(row, 0)?;
-        } else {
-            self.text.push('0');
+        match id {
+            Some(id) => push_json_string(&mut self.text, id.write(&mut [0; ID_LENGTH])),
+            None => self.text.push('0'),
         }
         for place in 1..4 {
             self.text.push(',');

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::fields::SESSION_COLUMNS;
-use crate::session_id::SessionId;
+use crate::ids::Lookup;
 use crate::table::Table;
 use crate::text::{has_simple_output, quote_name};
 
@@ -23,18 +23,24 @@ pub(crate) enum Reader {
 
 /// The columns of a row: the four of every session, then the fields in the caller's order.
 pub(crate) fn row_columns(table: &Table, reader: Reader) -> String {
+    row_columns_of("", table, reader)
+}
+
+/// The same where several tables are read; `alias` is that of the sessions' with a dot behind it.
+pub(crate) fn row_columns_of(alias: &str, table: &Table, reader: Reader) -> String {
     let own = SESSION_COLUMNS.iter().enumerate().map(|(place, name)| match (reader, place) {
         // Seconds since 1970, whatever the session's time zone and DateStyle are.
-        (Reader::Pg, 1..) => format!("extract(epoch FROM {name})::text AS {name}"),
-        _ => (*name).to_owned(),
+        (Reader::Pg, 1..) => format!("extract(epoch FROM {alias}{name})::text AS {name}"),
+        _ => format!("{alias}{name}"),
     });
     let fields = table.columns.iter().map(|column| {
-        let name = quote_name(&column.name);
+        let own_name = quote_name(&column.name);
+        let name = format!("{alias}{own_name}");
         match reader {
             Reader::Core if !has_simple_output(column.oid) => {
                 // A cast to text is not the output text (of a boolean, say), and IS NULL is true of a composite of
                 // NULLs.
-                format!("CASE num_nulls({name}) WHEN 0 THEN format('%s', {name}) END AS {name}")
+                format!("CASE num_nulls({name}) WHEN 0 THEN format('%s', {name}) END AS {own_name}")
             }
             _ => name,
         }
@@ -72,9 +78,14 @@ pub(crate) fn interval(length: Duration) -> String {
     format!("make_interval(secs => {}.{:03})", length.as_secs(), length.subsec_millis())
 }
 
-/// The ids of a batch, as a parameter.
-pub(crate) fn uuids<'a>(ids: impl Iterator<Item = &'a SessionId>) -> Vec<Uuid> {
-    ids.map(|id| id.as_uuid()).collect()
+/// Under which ids the rows of a batch may stand, as a parameter.
+pub(crate) fn stored<'a>(calls: impl Iterator<Item = &'a Lookup>) -> Vec<Uuid> {
+    calls.flat_map(Lookup::stored).collect()
+}
+
+/// What is known of the session that a call asks for.
+pub(crate) fn find<'a, T>(known: &'a ById<T>, call: &Lookup) -> Option<&'a T> {
+    call.stored().find_map(|id| known.get(&id))
 }
 
 /// What is known of each session of an answer.

@@ -5,11 +5,14 @@
 //! Rows are locked in the order of their ids, inside the CTE: UPDATE and DELETE lock rows in the order their plan
 //! meets them, so two servers working on the same sessions would deadlock. Sorting the array would not help.
 
+use std::collections::HashSet;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::columns::{ById, places, uuids};
+use super::columns::{find, places, stored};
 use super::{Answer, Operation, Sql, Verdict};
+use crate::ids::Lookup;
 use crate::pool::Request;
 use crate::session_id::SessionId;
 use crate::table::Table;
@@ -64,42 +67,36 @@ impl Locking {
         &self.alone
     }
 
-    fn request<'a>(sql: &Sql, ids: impl Iterator<Item = &'a SessionId>) -> Request {
-        Request::new(sql).with(uuids(ids), Type::UUID_ARRAY)
+    fn request<'a>(sql: &Sql, ids: impl Iterator<Item = &'a Lookup>) -> Request {
+        Request::new(sql).with(stored(ids), Type::UUID_ARRAY)
     }
 }
 
 impl Operation for Locking {
-    type Call = SessionId;
+    type Call = Lookup;
 
-    fn set(&self, calls: &[SessionId]) -> Request {
+    fn set(&self, calls: &[Lookup]) -> Request {
         Self::request(&self.set, calls.iter())
     }
 
-    fn read(&self, rows: &[Row], calls: &[SessionId]) -> Vec<Option<Answer>> {
-        let mut uses: ById<usize> = places(rows).into_keys().map(|id| (id, 0)).collect();
-        let mut answer = |id: &SessionId| {
-            let earlier = uses.get_mut(&id.as_uuid())?;
-            *earlier += 1;
-            Some(Answer::Done(*earlier == 1 || !self.once))
+    fn read(&self, rows: &[Row], calls: &[Lookup]) -> Vec<Option<Answer>> {
+        let places = places(rows);
+        let mut used: HashSet<SessionId> = HashSet::new();
+        let mut answer = |call: &Lookup| {
+            find(&places, call)?;
+            Some(Answer::Done(used.insert(call.id) || !self.once))
         };
         calls.iter().map(&mut answer).collect()
     }
 
-    fn follow_up(&self, calls: &[&SessionId]) -> Option<Request> {
+    fn follow_up(&self, calls: &[&Lookup]) -> Option<Request> {
         Some(Self::request(&self.probe, calls.iter().copied()))
     }
 
-    fn verdicts(
-        &self,
-        rows: &[Row],
-        _: usize,
-        calls: &[&SessionId],
-        repeated: bool,
-    ) -> Vec<Verdict> {
+    fn verdicts(&self, rows: &[Row], _: usize, calls: &[&Lookup], repeated: bool) -> Vec<Verdict> {
         let held = places(rows);
-        let verdict = |id: &&SessionId| {
-            if held.contains_key(&id.as_uuid()) {
+        let verdict = |call: &&Lookup| {
+            if find(&held, call).is_some() {
                 return Verdict::Alone;
             }
             // Work that is done only once leaves nothing to find for the attempt that follows it.
@@ -108,7 +105,7 @@ impl Operation for Locking {
         calls.iter().map(verdict).collect()
     }
 
-    fn alone(&self, call: &SessionId) -> Request {
+    fn alone(&self, call: &Lookup) -> Request {
         Self::request(&self.alone, std::iter::once(call))
     }
 }

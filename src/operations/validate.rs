@@ -3,14 +3,16 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::columns::{Reader, is_live, places, row_columns, uuids};
+use super::columns::{Reader, find, is_live, places, row_columns, stored};
+use super::convert::Convert;
 use super::{Answer, Operation, Sql};
+use crate::ids::Lookup;
 use crate::pool::Request;
-use crate::session_id::SessionId;
 use crate::table::Table;
 
 pub(crate) struct Validate {
     sql: Sql,
+    convert: Convert,
 }
 
 /// The statement as `reader` wants its rows.
@@ -25,23 +27,27 @@ pub(crate) fn sql(table: &Table, reader: Reader) -> String {
 
 impl Validate {
     pub(crate) fn new(table: &Table) -> Self {
-        Self { sql: sql(table, Reader::Core).into() }
+        Self { sql: sql(table, Reader::Core).into(), convert: Convert::new(table) }
     }
 }
 
 impl Operation for Validate {
-    type Call = SessionId;
+    type Call = Lookup;
 
-    fn set(&self, calls: &[SessionId]) -> Request {
-        Request::new(&self.sql).with(uuids(calls.iter()), Type::UUID_ARRAY)
+    fn set(&self, calls: &[Lookup]) -> Request {
+        Request::new(&self.sql).with(stored(calls.iter()), Type::UUID_ARRAY)
     }
 
-    fn read(&self, rows: &[Row], calls: &[SessionId]) -> Vec<Option<Answer>> {
+    fn read(&self, rows: &[Row], calls: &[Lookup]) -> Vec<Option<Answer>> {
         let places = places(rows);
-        let answer = |id: &SessionId| match places.get(&id.as_uuid()) {
-            Some(&place) => Some(Answer::Row(place)),
+        let answer = |call: &Lookup| match find(&places, call) {
+            Some(&place) => Some(Answer::Row(place, call.id)),
             None => Some(Answer::NoSession),
         };
         calls.iter().map(answer).collect()
+    }
+
+    fn besides(&self, rows: &[Row]) -> Option<Request> {
+        self.convert.request(rows)
     }
 }
