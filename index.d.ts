@@ -274,6 +274,26 @@ declare namespace pgSess {
     update(sid: unknown, values: Changes<F>): Promise<Row<F> | null>
 
     /**
+     * Gives a live session a new id; its fields and its creation date stay. Call it when rights change, for example after
+     * log-in, and send the new id to the browser.
+     *
+     * @param sid - as in {@link validate}
+     * @returns the row under its new id, or `null` if the session does not exist or has ended
+     * @throws as {@link validate}; {@link SessionsError} `PGSESS_TABLE` if there is no table to remember the old id in:
+     *   {@link init} makes it only if the option {@link InitOptions.refreshInterval | refreshInterval} is set
+     * @remarks The old id works for {@link InitOptions.refreshGrace | refreshGrace} more. Whoever refreshes it meanwhile,
+     *   at the same time or once more, in whatever process, gets the same new id; so an answer that was lost can be asked
+     *   for again.
+     *
+     * @example
+     * ```js
+     * const session = await sessions.refresh(req.cookies.sid)
+     * if (session) res.cookie('sid', session.sess_id, { httpOnly: true, secure: true, sameSite: 'lax' })
+     * ```
+     */
+    refresh(sid: unknown): Promise<Row<F> | null>
+
+    /**
      * Hashes the ids that are still plain, after {@link InitOptions.hashIds | hashIds} was switched on for a table that
      * held plain ones.
      *
@@ -291,9 +311,9 @@ declare namespace pgSess {
     hashPlainIds(): Promise<number>
 
     /**
-     * Ends a session for good. The browser still holds the cookie: clear it too.
+     * Ends a session for good, by any of its ids. The browser still holds the cookie: clear it too.
      *
-     * @param sid - as in {@link validate}
+     * @param sid - as in {@link validate}; after a {@link refresh}, an id that was replaced will do
      * @returns `true` if there was one, `false` otherwise; also `true` if the connection broke before the answer came
      *   and the second attempt found none, for then the first has probably ended it
      * @throws as {@link validate}; the session may then live on
@@ -398,6 +418,26 @@ declare namespace pgSess {
      * @default 0
      */
     extendInterval?: number | undefined
+
+    /**
+     * After how many ms {@link Sessions.validate | validate} gives a session a new id, which stands in the row as
+     * `sess_id`: send it to the browser. `true` means 15 minutes. The age of an id counts from when it was issued.
+     *
+     * A stolen cookie is then of use for a short time only, unless the thief is the one who goes on using it. In a
+     * transaction of yours, `validate` leaves the id as it is.
+     *
+     * @default false
+     */
+    refreshInterval?: number | boolean | undefined
+
+    /**
+     * How long an id goes on working after it was replaced, in ms, so that pages which are loading are not logged out.
+     *
+     * Each id has its own grace, and leads to the current one, which is what rows show.
+     *
+     * @default 30_000
+     */
+    refreshGrace?: number | undefined
 
     /**
      * Whether the table holds a hash of each id in place of the id, so that nobody who reads the table, its backups or

@@ -364,7 +364,7 @@ describe('SLENGTH', () => {
 })
 
 describe('an option', () => {
-  const TIMES = ['sessionLength', 'absoluteLength', 'connectTimeout', 'queryTimeout', 'maxConnections']
+  const TIMES = ['sessionLength', 'absoluteLength', 'refreshGrace', 'connectTimeout', 'queryTimeout', 'maxConnections']
   const WRONG_TIMES = [
     [0, RangeError],
     [-1, RangeError],

@@ -41,20 +41,11 @@ class InTransaction {
   async validate(sid) {
     const id = this.#table.readId(sid)
     if (id === null) return null
-    return this.#row(id, await this.#query(this.#table.statements.validate, [this.#table.storedIds(id)]))
-  }
-
-  /**
-   * @param {unknown} sid
-   * @param {unknown} fields
-   * @param {string} argument what errors call the fields
-   */
-  async update(sid, fields, argument) {
-    const { given, values } = this.#table.forPg(checkValues(fields, argument))
-    const id = this.#table.readId(sid)
-    if (id === null) return null
-    const statement = this.#table.updateStatement(given)
-    return this.#row(id, await this.#query(statement, [this.#table.storedIds(id), ...values]))
+    const { validate, trail } = this.#table.statements
+    const stored = this.#table.storedIds(id)
+    const [row] = await this.#query(validate, [stored])
+    if (row !== undefined || trail === null) return this.#row(id, row)
+    return this.#rowOfTrail(id, await this.#query(trail, [stored]))
   }
 
   /** @param {unknown} sid */
@@ -68,21 +59,76 @@ class InTransaction {
   }
 
   /**
+   * @param {unknown} sid
+   * @param {unknown} fields
+   * @param {string} argument what errors call the fields
+   */
+  async update(sid, fields, argument) {
+    const { given, values } = this.#table.forPg(checkValues(fields, argument))
+    if (given.length === 0) return this.validate(sid)
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const text = this.#table.updateStatement(given)
+    const rows = await this.#find(text, [this.#table.storedIds(id), ...values])
+    return this.#table.statements.trail === null ? this.#row(id, rows[0]) : this.#rowOfTrail(id, rows)
+  }
+
+  /**
+   * Only through a database, where each statement commits: others would have to wait for the end of a transaction to
+   * learn the new id. Only if there is a table to remember the old one in.
+   *
+   * @param {unknown} sid
+   */
+  async refresh(sid) {
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const { refresh, trail } = /** @type {{ refresh: string, trail: string }} */ (this.#table.statements)
+    const successor = this.#table.newId()
+    const old = this.#table.storedIds(id)
+    const [stored] = this.#table.storedIds(successor)
+    const sealed = this.#table.seal(id, successor)
+    const [row] = await this.#query(refresh, [old, old.map(() => stored), old.map(() => sealed), old.map(() => false)])
+    if (row !== undefined) return this.#row(successor, row)
+    return this.#rowOfTrail(id, await this.#query(trail, [old]))
+  }
+
+  /**
    * @param {'extend' | 'destroy'} operation
    * @param {unknown} sid
    * @returns {Promise<Row[]>}
    */
   async #ask(operation, sid) {
     const id = this.#table.readId(sid)
-    return id === null ? [] : this.#query(this.#table.statements[operation], [this.#table.storedIds(id)])
+    return id === null ? [] : this.#find(this.#table.statements[operation], [this.#table.storedIds(id)])
+  }
+
+  /**
+   * A row may get another id while a statement waits for it, which then finds nothing. The next one finds it.
+   *
+   * @param {string} text
+   * @param {unknown[]} values
+   */
+  async #find(text, values) {
+    const rows = await this.#query(text, values)
+    return rows.length > 0 || this.#table.statements.trail === null ? rows : this.#query(text, values)
   }
 
   /**
    * @param {string} id
-   * @param {Row[]} rows
+   * @param {Row | undefined} row
    */
-  #row(id, [row]) {
+  #row(id, row) {
     return row === undefined ? null : this.#table.reader.finish(row, id)
+  }
+
+  /**
+   * @param {string} id
+   * @param {Row[]} rows whose `sess_id` is a path of ids
+   */
+  #rowOfTrail(id, [row]) {
+    if (row === undefined) return null
+    const current = this.#table.follow(id, String(row.sess_id))
+    return current === null ? null : this.#table.reader.finish(row, current)
   }
 
   /**

@@ -19,7 +19,7 @@ const { toBeTraced } = require('./traced.js')
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
 const KEPT_FAILURES = 64
 /** As in native/binding.d.ts, whose `const enum` has no value for a file that is not compiled. */
-const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2 })
+const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2, refresh: 3 })
 const ID_LENGTH = 36
 const LISTED_ID = /^[0-9a-fA-F-]{36}$/
 /** The longest period that a timer takes, in ms. */
@@ -178,8 +178,8 @@ class Questions {
 class Core {
   #native
   #waiting
-  /** Calls of this turn, by operation. @type {[Call[], Call[], Call[]]} */
-  #idCalls = [[], [], []]
+  /** Calls of this turn, by operation. @type {[Call[], Call[], Call[], Call[]]} */
+  #idCalls = [[], [], [], []]
   /** @type {Call[]} */
   #creates = []
   /** @type {string[]} */
@@ -288,6 +288,24 @@ class Core {
     return this.#native.storedIds(id)
   }
 
+  /**
+   * The id that opens a session which was found for `id` over a path of ids.
+   *
+   * @param {string} id
+   * @param {string} path as the statements for pg give it
+   */
+  follow(id, path) {
+    return this.#native.follow(id, path)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} successor
+   */
+  seal(id, successor) {
+    return this.#native.seal(id, successor)
+  }
+
   /** @param {number[]} given */
   updateStatement(given) {
     return this.#native.updateStatement(given)
@@ -345,7 +363,7 @@ class Core {
     if (this.#updates.length > 0) this.#flushUpdates()
   }
 
-  /** @param {0 | 1 | 2} operation */
+  /** @param {0 | 1 | 2 | 3} operation */
   #flushIds(operation) {
     const calls = this.#idCalls[operation]
     if (calls.length === 0) return

@@ -21,6 +21,8 @@ const OPTIONS = {
   sessionLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
   absoluteLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
   extendInterval: wholeNumber('a whole number of ms, 0 or greater', LONGEST, 0),
+  refreshInterval: lengthOrSwitch,
+  refreshGrace: wholeNumber('a whole number of ms greater than 0', LONGEST),
   hashIds: typed('boolean', 'true or false'),
   tableName: typed('string', 'the name of a table'),
   schemaName: typed('string', 'the name of a schema'),
@@ -54,6 +56,12 @@ function texts(expected) {
     if (!Array.isArray(value)) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
     for (const [at, text] of value.entries()) typed('string', 'the name of an SQL function')(`${name}[${at}]`, text)
   }
+}
+
+/** @type {Check} */
+function lengthOrSwitch(name, value) {
+  if (typeof value === 'boolean') return
+  wholeNumber('true, false or a whole number of ms greater than 0', LONGEST)(name, value)
 }
 
 /**

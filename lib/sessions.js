@@ -114,6 +114,11 @@ class Sessions {
     return traced(this.#ask('destroy', sid, false))
   }
 
+  /** @param {unknown} sid */
+  refresh(sid) {
+    return traced(this.#ask('refresh', sid, null))
+  }
+
   /**
    * @param {unknown} sid
    * @param {unknown} values
@@ -172,7 +177,7 @@ class Sessions {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {'validate' | 'extend' | 'destroy' | 'refresh'} operation
    * @param {unknown} sid
    * @param {null | false} missing
    * @returns {Promise<any>}
@@ -181,20 +186,23 @@ class Sessions {
     const table = this.#table
     if (table === undefined || this.#closed || this.#caller !== undefined)
       return this.#askSlowly(operation, sid, missing)
-    const decode = operation === 'validate' ? table.readRow : asItIs
+    const decode = missing === null ? table.readRow : asItIs
     return this.#core.ask(operation, sid, missing, decode)
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {'validate' | 'extend' | 'destroy' | 'refresh'} operation
    * @param {unknown} sid
    * @param {null | false} missing
    */
   async #askSlowly(operation, sid, missing) {
     if (this.#closed) throw closed()
     const table = await Sessions.ready(this)
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table)[operation](sid)
-    return this.#ask(operation, sid, missing)
+    if (this.#caller === undefined) return this.#ask(operation, sid, missing)
+    // The core says what is missing.
+    if (operation === 'refresh' && table.statements.refresh === null)
+      return this.#core.ask(operation, sid, null, asItIs)
+    return new InTransaction(this.#caller, table)[operation](sid)
   }
 
   async #setUp() {

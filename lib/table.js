@@ -11,7 +11,7 @@ const { forPg, toParameter } = require('./values.js')
  *   fields: FieldInfo[],
  *   types: import('./rows.js').SessionTypes,
  *   notes: string[],
- *   statements: { validate: string, extend: string, destroy: string }
+ *   statements: { validate: string, extend: string, destroy: string, refresh: string | null, trail: string | null }
  * }} Description as src/node/packed.rs writes it
  */
 
@@ -71,6 +71,22 @@ class Table {
   /** @param {number[]} given */
   updateStatement(given) {
     return this.#core.updateStatement(given)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} path
+   */
+  follow(id, path) {
+    return this.#core.follow(id, path)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} successor
+   */
+  seal(id, successor) {
+    return this.#core.seal(id, successor)
   }
 
   /** @param {string} id */

@@ -38,6 +38,8 @@ pub(crate) enum Form {
     Set,
     /// For one call of a batch that had to wait; gives up soon.
     Brief,
+    /// For one call whose row may stand under another id; skips what somebody else holds.
+    Elsewhere,
     /// For one call; waits.
     Alone,
 }
@@ -195,6 +197,7 @@ impl<O: Operation> Runner<'_, O> {
         let request = match (form, calls) {
             (Form::Alone, [call]) => self.operation.alone(call),
             (Form::Brief, [call]) => self.operation.brief(call),
+            (Form::Elsewhere, [call]) => self.operation.elsewhere(call),
             _ => self.operation.set(calls),
         };
         let repeated = attempts.may_have_happened();
@@ -210,7 +213,8 @@ impl<O: Operation> Runner<'_, O> {
         let mut verdicts = Vec::new();
         if !open.is_empty() {
             // The form that waits leaves nothing to ask: what it did not find is not there.
-            let waited = form == Form::Alone && !self.operation.may_wait();
+            let may_be_elsewhere = self.operation.may_wait() || self.operation.may_move();
+            let waited = form == Form::Alone && !may_be_elsewhere;
             let asked = if waited { None } else { self.operation.follow_up(&open) };
             let more = match asked {
                 Some(request) => run_fresh(connection, &request, deadline).await?,
@@ -220,11 +224,13 @@ impl<O: Operation> Runner<'_, O> {
             rows.extend(more);
         }
         let mut verdicts = verdicts.into_iter();
+        let passes_on = |place| rows.get(place).is_some_and(|row| self.operation.passes_on(row));
         let settled = read.into_iter().map(|answer| match answer {
+            Some(Answer::Row(place, _)) if passes_on(place) => Verdict::Pass,
             Some(answer) => Verdict::Answer(answer),
             None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
         });
-        let settled = settled.collect();
+        let settled: Vec<Verdict> = settled.collect();
         if let Some(request) = besides {
             // Whether it worked is for the next one to find out, who has the same occasion.
             let _ = run_fresh(connection, &request, deadline).await;
@@ -232,14 +238,22 @@ impl<O: Operation> Runner<'_, O> {
         Ok((rows, settled))
     }
 
-    /// The answer of a call that waits for its row, without holding the only connection meanwhile.
-    pub(crate) async fn again(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+    /// The answer of a call that waits for its row.
+    pub(crate) async fn alone(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+        // The only connection is not held meanwhile.
+        let (forms, pause): (&[Form], _) = match (self.pool.max_size(), self.operation.may_move()) {
+            (1, true) => (&[Form::Set, Form::Elsewhere], PAUSE),
+            (1, false) => (&[Form::Set], PAUSE),
+            _ => (&[Form::Alone], Duration::ZERO),
+        };
         while Instant::now() < deadline {
-            let answers = self.guarded(calls, Form::Set, deadline).await;
-            if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
-                return answers;
+            for form in forms {
+                let answers = self.guarded(calls, *form, deadline).await;
+                if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
+                    return answers;
+                }
             }
-            sleep(PAUSE).await;
+            sleep(pause).await;
         }
         failed(calls, &Error::timeout(Step::WaitingForAnswer))
     }
@@ -269,7 +283,7 @@ pub(crate) fn failed<C>(calls: &[C], error: &Error) -> Answers {
 pub(crate) fn settle(verdict: Result<Verdict, Error>) -> Result<Answer, Error> {
     match verdict? {
         Verdict::Answer(answer) => Ok(answer),
-        Verdict::Alone => Err(Error::internal("a call that waited for its row was put off again")),
+        Verdict::Alone | Verdict::Pass => Err(Error::internal("a call was put off by nobody")),
     }
 }
 

@@ -50,12 +50,25 @@ pub(crate) struct Batcher<O: Operation> {
     operation: O,
     road: Arc<Road>,
     state: Mutex<State<O::Call>>,
+    pass: Option<Pass<O::Call>>,
 }
+
+/// Takes over calls that another queue answers, with the deadline that they have.
+pub(crate) type Pass<C> = Box<dyn Fn(Vec<(C, Reply)>, Instant) + Send + Sync>;
 
 impl<O: Operation> Batcher<O> {
     pub(crate) fn new(operation: O, road: &Arc<Road>) -> Arc<Self> {
+        Self::passing(operation, road, None)
+    }
+
+    /// A queue some of whose calls another one answers.
+    pub(crate) fn passing(
+        operation: O,
+        road: &Arc<Road>,
+        pass: Option<Pass<O::Call>>,
+    ) -> Arc<Self> {
         let state = State { queue: VecDeque::new(), away: 0 };
-        Arc::new(Self { operation, road: Arc::clone(road), state: Mutex::new(state) })
+        Arc::new(Self { operation, road: Arc::clone(road), state: Mutex::new(state), pass })
     }
 
     pub(crate) fn operation(&self) -> &O {
@@ -73,8 +86,26 @@ impl<O: Operation> Batcher<O> {
 
     /// Takes in calls and sends off what can leave. Returns at once.
     pub(crate) fn push(self: &Arc<Self>, calls: impl IntoIterator<Item = (O::Call, Reply)>) {
+        let deadline = Instant::now() + self.road.limits.call_timeout;
+        self.enqueue(calls, deadline, |added| self.road.take_in(added));
+    }
+
+    /// Takes over calls that another queue has taken in.
+    pub(crate) fn take_over(
+        self: &Arc<Self>,
+        calls: impl IntoIterator<Item = (O::Call, Reply)>,
+        deadline: Instant,
+    ) {
+        self.enqueue(calls, deadline, |_| ());
+    }
+
+    fn enqueue(
+        self: &Arc<Self>,
+        calls: impl IntoIterator<Item = (O::Call, Reply)>,
+        deadline: Instant,
+        count_in: impl FnOnce(usize),
+    ) {
         let limits = &self.road.limits;
-        let deadline = Instant::now() + limits.call_timeout;
         let mut state = self.lock();
         let before = state.queue.len();
         state.queue.extend(calls.into_iter().map(|(call, reply)| Pending {
@@ -84,7 +115,7 @@ impl<O: Operation> Batcher<O> {
         }));
         let added = state.queue.len() - before;
         // Counted in before anything can settle.
-        self.road.take_in(added);
+        count_in(added);
         let departures = added.div_ceil(limits.batch).min(limits.away.saturating_sub(state.away));
         state.away += departures;
         drop(state);
@@ -128,7 +159,7 @@ impl<O: Operation> Batcher<O> {
     fn take_batch(&self, queue: &mut VecDeque<Pending<O::Call>>) -> Option<Batch<O::Call>> {
         let limits = &self.road.limits;
         let first = queue.pop_front()?;
-        let deadline = first.deadline;
+        let mut deadline = first.deadline;
         let youngest = deadline + limits.call_timeout / AGE_PARTS;
         let mut weight = self.operation.weight(&first.call);
         let mut calls = vec![first.call];
@@ -147,6 +178,8 @@ impl<O: Operation> Batcher<O> {
                 calls.first().is_some_and(|first| self.operation.may_join(first, &next.call));
             if joins {
                 weight += self.operation.weight(&next.call);
+                // Calls that were taken over are older than their place in the queue.
+                deadline = deadline.min(next.deadline);
                 calls.push(next.call);
                 replies.push(next.reply);
             } else {
@@ -163,24 +196,31 @@ impl<O: Operation> Batcher<O> {
         let Batch { calls, replies, deadline } = batch;
         self.road.counters.batches.add(1);
         let answers = self.runner().guarded(&calls, Form::Set, deadline).await;
-        let (settled, alone): (Vec<_>, Vec<_>) = calls
-            .into_iter()
-            .zip(replies.into_iter().zip(answers.verdicts))
-            .partition(|(_, (_, verdict))| !matches!(verdict, Ok(Verdict::Alone)));
-        let settled = settled.into_iter().map(|(_, (reply, verdict))| (reply, settle(verdict)));
-        self.road.deliver(&answers.rows, settled.collect());
-        for (call, (reply, _)) in alone {
+        let mut settled = Vec::with_capacity(calls.len());
+        let mut passed = Vec::new();
+        let mut alone = Vec::new();
+        for (call, (reply, verdict)) in
+            calls.into_iter().zip(replies.into_iter().zip(answers.verdicts))
+        {
+            match (verdict, &self.pass) {
+                (Ok(Verdict::Alone), _) => alone.push((call, reply)),
+                (Ok(Verdict::Pass), Some(_)) => passed.push((call, reply)),
+                (verdict, _) => settled.push((reply, settle(verdict))),
+            }
+        }
+        self.road.deliver(&answers.rows, settled);
+        for (call, reply) in alone {
             self.road.runtime.spawn(Arc::clone(self).run_alone(call, reply, deadline));
+        }
+        if let (Some(pass), false) = (&self.pass, passed.is_empty()) {
+            pass(passed, deadline);
         }
     }
 
     async fn run_alone(self: Arc<Self>, call: O::Call, reply: Reply, deadline: Instant) {
         let calls = [call];
         let answers = match timeout_at(deadline, self.road.alone.acquire()).await {
-            Ok(_permit) if self.road.pool.max_size() == 1 => {
-                self.runner().again(&calls, deadline).await
-            }
-            Ok(_permit) => self.runner().guarded(&calls, Form::Alone, deadline).await,
+            Ok(_permit) => self.runner().alone(&calls, deadline).await,
             Err(_) => failed(&calls, &Error::timeout(Step::WaitingForAnswer)),
         };
         let settled = answers.verdicts.into_iter().map(settle);

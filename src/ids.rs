@@ -32,7 +32,7 @@ pub(crate) enum Ids {
 }
 
 /// An id as it stands in the table. With [`Ids::Hashed`] it opens no session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredId(Uuid);
 
 /// A session that somebody asks for.

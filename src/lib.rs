@@ -9,6 +9,7 @@
 //! | [`options`] | what can be chosen, and every default |
 //! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
 //! | [`table`] | creates the table, adopts it, verifies it |
+//! | [`companion`] | the table beside it that remembers replaced ids |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`ids`] | how a caller's id relates to the one in the table: the same, or its hash |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
@@ -23,6 +24,7 @@
 
 mod attempt;
 mod batcher;
+mod companion;
 pub mod connect;
 pub mod error;
 pub mod fields;

@@ -9,25 +9,29 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Pass};
+use crate::companion;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::fields::{FieldSpec, check_fields};
-use crate::ids::Ids;
+use crate::ids::{Ids, Lookup};
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
+use crate::operations::due::Due;
 use crate::operations::extend::extend;
 use crate::operations::locking::Locking;
+use crate::operations::refresh::{Refresh, Renewal};
 use crate::operations::update::{Change, Update};
 use crate::operations::validate::{self, Validate};
-use crate::operations::{Sql, convert, values};
+use crate::operations::{Sql, convert, trail, values};
 use crate::options::Options;
 use crate::pool::{Pool, Request};
 use crate::road::Road;
 use crate::session_id::SessionId;
 use crate::stats::Stats;
 use crate::table::{self, Table};
+use crate::text::from_hex;
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
@@ -42,6 +46,7 @@ pub enum IdOperation {
     Validate,
     Extend,
     Destroy,
+    Refresh,
 }
 
 /// Fields of a session that are to change.
@@ -87,19 +92,39 @@ struct Queues {
     extend: Arc<Batcher<Locking>>,
     destroy: Arc<Batcher<Locking>>,
     update: Arc<Batcher<Update>>,
+    /// Missing where no companion is there to remember replaced ids.
+    refresh: Option<Arc<Batcher<Refresh>>>,
+}
+
+/// Sessions that may be due for a new id go from validate to refresh.
+fn pass_to(refresh: Arc<Batcher<Refresh>>, ids: Ids) -> Pass<Lookup> {
+    Box::new(move |calls, deadline| {
+        let renewal = |session| Renewal { session, new: ids.random(), if_due: true };
+        refresh.take_over(
+            calls.into_iter().map(|(session, reply)| (renewal(session), reply)),
+            deadline,
+        );
+    })
 }
 
 impl Queues {
     fn new(table: Table, options: &Options, road: &Arc<Road>) -> Self {
+        let Options { refresh_interval, refresh_grace, .. } = *options;
+        let due = Arc::new(Due::default());
+        let refresh = Refresh::new(&table, refresh_interval, refresh_grace, Arc::clone(&due))
+            .map(|operation| Batcher::new(operation, road));
+        let refreshing = refresh_interval.filter(|_| refresh.is_some());
+        let pass = refresh.clone().map(|refresh| pass_to(refresh, table.ids));
         Self {
             create: Batcher::new(Create::new(&table, options.session_length), road),
-            validate: Batcher::new(Validate::new(&table), road),
+            validate: Batcher::passing(Validate::new(&table, refreshing, due), road, pass),
             extend: Batcher::new(
                 extend(&table, options.session_length, options.extend_interval),
                 road,
             ),
             destroy: Batcher::new(destroy(&table), road),
             update: Batcher::new(Update::new(&table), road),
+            refresh,
             table,
         }
     }
@@ -110,6 +135,7 @@ impl Queues {
             + self.extend.waiting()
             + self.destroy.waiting()
             + self.update.waiting()
+            + self.refresh.as_ref().map_or(0, |refresh| refresh.waiting())
     }
 }
 
@@ -227,6 +253,30 @@ impl Sessions {
         }
     }
 
+    /// Gives a live session a new id; its fields and its creation date stay. The row under its new id; `None`: unknown
+    /// or expired.
+    ///
+    /// The old id works for `refresh_grace` more. Whoever refreshes it meanwhile, from whatever process, gets the same
+    /// new id, so it is retried when the connection is lost.
+    pub async fn refresh(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        match self.ask(IdOperation::Refresh, id).await? {
+            Outcome::Session(row) => Ok(row),
+            Outcome::Done(_) => Err(Error::internal("refresh was answered by another operation")),
+        }
+    }
+
+    /// Forgets replaced ids that no longer work, at most `limit` of them; how many.
+    pub async fn forget_replaced_ids(&self, limit: i64) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        let table = &self.queues()?.table;
+        let Some(companion) = &table.companion else { return Ok(0) };
+        let sql: Sql = companion::forget_sql(companion, &table.sql_name).into();
+        let deadline = Instant::now() + self.options.call_timeout();
+        let connection = self.road.pool.get(deadline).await?;
+        let rows = connection.run(&Request::new(&sql).with(limit, Type::INT8), deadline).await?;
+        Ok(rows.len() as u64)
+    }
+
     /// Hashes the ids that are still plain, from before `hash_ids`; how many. Sessions that are used meanwhile go on
     /// working, and each is hashed by its own use anyway.
     pub async fn hash_plain_ids(&self) -> Result<u64, Error> {
@@ -273,9 +323,23 @@ impl Sessions {
                     IdOperation::Validate => queues.validate.push(calls),
                     IdOperation::Extend => queues.extend.push(calls),
                     IdOperation::Destroy => queues.destroy.push(calls),
+                    IdOperation::Refresh => self.submit_refreshes(queues, calls),
                 }
             }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    fn submit_refreshes(&self, queues: &Queues, calls: impl Iterator<Item = (Lookup, Reply)>) {
+        let ids = queues.table.ids;
+        match &queues.refresh {
+            Some(refresh) => refresh.push(calls.map(|(session, reply)| {
+                (Renewal { session, new: ids.random(), if_due: false }, reply)
+            })),
+            None => {
+                let error = Error::no_companion(&self.options.table_name);
+                self.refuse(calls.map(|(_, reply)| reply), &error);
+            }
         }
     }
 
@@ -345,7 +409,27 @@ impl Sessions {
             IdOperation::Validate => validate::sql(&queues.table, Reader::Pg),
             IdOperation::Extend => queues.extend.operation().alone_sql().to_owned(),
             IdOperation::Destroy => queues.destroy.operation().alone_sql().to_owned(),
+            IdOperation::Refresh => match &queues.refresh {
+                Some(refresh) => refresh.operation().alone_for_pg().to_owned(),
+                None => return Err(Error::no_companion(&self.options.table_name)),
+            },
         })
+    }
+
+    /// The statement that finds sessions under replaced ids, in the same form. `None`: no id was ever replaced.
+    pub fn trail_statement_for_pg(&self) -> Result<Option<String>, Error> {
+        Ok(trail::rows_sql(&self.queues()?.table, Reader::Pg))
+    }
+
+    /// The id that opens a session, for the caller who asked for it under `id` and was given this path, in digits.
+    pub fn follow(&self, id: SessionId, path: &str) -> Result<Option<SessionId>, Error> {
+        let path: Vec<Vec<u8>> = path.split(',').map(from_hex).collect();
+        Ok(companion::follow(self.queues()?.table.ids, id, &path))
+    }
+
+    /// The successor of `id`, sealed for whoever holds `id`, as refresh's statement takes it.
+    pub fn seal(&self, id: SessionId, successor: SessionId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(companion::seal(self.queues()?.table.ids, id, successor))
     }
 
     /// The statement that creates a session, in the form that runs in a transaction of the caller: `$1` is the id,

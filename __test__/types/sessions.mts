@@ -112,6 +112,9 @@ changing.update('sid', { user_id: true })
 changing.update('sid', { user_id: null })
 // @ts-expect-error no changes
 changing.update('sid')
+expect<Equal<Awaited<ReturnType<typeof changing.refresh>>, Awaited<ReturnType<typeof changing.validate>>>>()
+// @ts-expect-error a length or a switch
+connect(url, { fields: FIELDS, refreshInterval: 'hourly' })
 expect<Equal<Awaited<ReturnType<typeof changing.hashPlainIds>>, number>>()
 
 // Options.
@@ -123,6 +126,8 @@ const options: ConnectOptions<{ user_id: 'INT' }>[] = [
     absoluteLength: 1,
     extendInterval: 0,
     hashIds: false,
+    refreshInterval: true,
+    refreshGrace: 1,
     tableName: 'logins',
     schemaName: 'app',
     createTable: false,
@@ -139,6 +144,8 @@ const options: ConnectOptions<{ user_id: 'INT' }>[] = [
     absoluteLength: undefined,
     extendInterval: undefined,
     hashIds: undefined,
+    refreshInterval: undefined,
+    refreshGrace: undefined,
     tableName: undefined,
     schemaName: undefined,
     createTable: undefined,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Error, Result, Status};
+use napi::{Either, Error, Result, Status};
 use napi_derive::napi;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -20,9 +20,10 @@ use tokio_postgres::Row;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
-use crate::options::Options;
+use crate::options::{Options, REFRESH_INTERVAL};
 use crate::session_id::SessionId;
 use crate::sessions::{FieldChange, FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::text::{from_hex, hex};
 use crate::tls::TlsOptions;
 
 mod packed;
@@ -98,6 +99,8 @@ pub struct SessionsOptions {
     pub session_length: Option<f64>,
     pub absolute_length: Option<f64>,
     pub extend_interval: Option<f64>,
+    pub refresh_interval: Option<Either<bool, f64>>,
+    pub refresh_grace: Option<f64>,
     pub hash_ids: Option<bool>,
     pub table_name: Option<String>,
     pub schema_name: Option<String>,
@@ -131,6 +134,7 @@ pub enum IdCall {
     Validate,
     Extend,
     Destroy,
+    Refresh,
 }
 
 impl From<IdCall> for IdOperation {
@@ -139,6 +143,7 @@ impl From<IdCall> for IdOperation {
             IdCall::Validate => IdOperation::Validate,
             IdCall::Extend => IdOperation::Extend,
             IdCall::Destroy => IdOperation::Destroy,
+            IdCall::Refresh => IdOperation::Refresh,
         }
     }
 }
@@ -309,6 +314,25 @@ impl Core {
         Ok(stored.iter().map(ToString::to_string).collect())
     }
 
+    /// The id that opens the session that was found for `id` over this path, or null.
+    #[napi(catch_unwind)]
+    pub fn follow(&self, id: String, path: String) -> Result<Option<String>> {
+        let Some(id) = SessionId::parse(&id) else { return Ok(None) };
+        let found = self.sessions.follow(id, &path);
+        let found = found.map_err(|error| Error::from_reason(error.to_string()))?;
+        Ok(found.map(|id| id.write(&mut [0; ID_LENGTH]).to_owned()))
+    }
+
+    /// A successor of `id`, sealed for whoever holds `id`, as PostgreSQL writes bytes; null with plain ids.
+    #[napi(catch_unwind)]
+    pub fn seal(&self, id: String, successor: String) -> Result<Option<String>> {
+        let ids = (SessionId::parse(&id), SessionId::parse(&successor));
+        let (Some(id), Some(successor)) = ids else { return Ok(None) };
+        let sealed = self.sessions.seal(id, successor);
+        let sealed = sealed.map_err(|error| Error::from_reason(error.to_string()))?;
+        Ok(sealed.map(|bytes| format!("\\x{}", hex(&bytes))))
+    }
+
     /// The statement that changes a session's fields in a transaction of the caller.
     #[napi(catch_unwind)]
     pub fn update_statement(&self, given: Vec<u16>) -> Result<String> {
@@ -370,7 +394,7 @@ impl Core {
 
 fn no_session(operation: IdOperation) -> Answer {
     match operation {
-        IdOperation::Validate => Answer::NoSession,
+        IdOperation::Validate | IdOperation::Refresh => Answer::NoSession,
         IdOperation::Extend | IdOperation::Destroy => Answer::Done(false),
     }
 }
@@ -394,14 +418,6 @@ fn field_value(value: Value) -> FieldValue {
         },
         _ => FieldValue::Null,
     }
-}
-
-fn from_hex(hex: &str) -> Vec<u8> {
-    let pair = |pair: &[u8]| {
-        let text = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(text, 16).ok()
-    };
-    hex.as_bytes().chunks_exact(2).filter_map(pair).collect()
 }
 
 fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Settings {
@@ -463,6 +479,13 @@ impl From<SessionsOptions> for Options {
             session_length: length(given.session_length, default.session_length),
             absolute_length: given.absolute_length.map(milliseconds).or(default.absolute_length),
             extend_interval: length(given.extend_interval, default.extend_interval),
+            refresh_interval: match given.refresh_interval {
+                None => default.refresh_interval,
+                Some(Either::A(is_on)) => is_on.then_some(REFRESH_INTERVAL),
+                Some(Either::B(length)) => Some(milliseconds(length)),
+            },
+            refresh_grace: length(given.refresh_grace, default.refresh_grace),
+            remember_ids: default.remember_ids,
             hash_ids: given.hash_ids.unwrap_or(default.hash_ids),
             table_name: given.table_name.unwrap_or(default.table_name),
             schema_name: given.schema_name.or(default.schema_name),

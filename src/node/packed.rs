@@ -61,6 +61,8 @@ pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Erro
             "validate": sessions.statement_for_pg(IdOperation::Validate)?,
             "extend": sessions.statement_for_pg(IdOperation::Extend)?,
             "destroy": sessions.statement_for_pg(IdOperation::Destroy)?,
+            "refresh": sessions.statement_for_pg(IdOperation::Refresh).ok(),
+            "trail": sessions.trail_statement_for_pg()?,
         },
     }))
 }

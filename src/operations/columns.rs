@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::fields::SESSION_COLUMNS;
 use crate::ids::Lookup;
 use crate::table::Table;
-use crate::text::{has_simple_output, quote_name};
+use crate::text::{Raw, has_simple_output, quote_name};
 
 /// Who reads the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,16 @@ pub(crate) fn row_columns(table: &Table, reader: Reader) -> String {
 
 /// The same where several tables are read; `alias` is that of the sessions' with a dot behind it.
 pub(crate) fn row_columns_of(alias: &str, table: &Table, reader: Reader) -> String {
+    row_columns_with(&format!("{alias}sess_id"), alias, table, reader)
+}
+
+/// The same with something else in the place of the id.
+pub(crate) fn row_columns_with(id: &str, alias: &str, table: &Table, reader: Reader) -> String {
     let own = SESSION_COLUMNS.iter().enumerate().map(|(place, name)| match (reader, place) {
+        (_, 0) => format!("{id} AS {name}"),
         // Seconds since 1970, whatever the session's time zone and DateStyle are.
-        (Reader::Pg, 1..) => format!("extract(epoch FROM {alias}{name})::text AS {name}"),
-        _ => format!("{alias}{name}"),
+        (Reader::Pg, _) => format!("extract(epoch FROM {alias}{name})::text AS {name}"),
+        (Reader::Core, _) => format!("{alias}{name}"),
     });
     let fields = table.columns.iter().map(|column| {
         let own_name = quote_name(&column.name);
@@ -93,10 +99,23 @@ pub(crate) type ById<T> = HashMap<Uuid, T, BuildHasherDefault<IdHasher>>;
 
 /// Where each session's row is among the rows.
 pub(crate) fn places(rows: &[Row]) -> ById<usize> {
-    rows.iter()
-        .enumerate()
-        .filter_map(|(place, row)| row.try_get::<_, Uuid>(0).ok().map(|id| (id, place)))
-        .collect()
+    rows.iter().enumerate().filter_map(|(place, row)| id_of(row).map(|id| (id, place))).collect()
+}
+
+/// The id at the beginning of a row.
+pub(crate) fn id_of(row: &Row) -> Option<Uuid> {
+    let Raw(bytes) = row.try_get(0).ok()?;
+    bytes.first_chunk().copied().map(Uuid::from_bytes)
+}
+
+/// For the first column: the id, and a byte behind it if the session is `marked`.
+pub(crate) fn marked_id(marked: &str) -> String {
+    format!("uuid_send(sess_id) || decode(CASE WHEN {marked} THEN '01' ELSE '' END, 'hex')")
+}
+
+/// Whether the row is marked so.
+pub(crate) fn is_marked(row: &Row) -> bool {
+    row.try_get(0).is_ok_and(|Raw(bytes)| bytes.len() > size_of::<Uuid>())
 }
 
 /// Half of an id is its hash: ids in the table are random, and those that a stranger invents are only looked up.

@@ -24,7 +24,7 @@ pub(crate) fn extend(
         let work = format!("{update} RETURNING s.sess_id");
         return Locking::new(
             table,
-            Parts { locks: &live, counts: &live, work: &work, ..Parts::default() },
+            Parts { locks: &live, counts: &live, work: &work, in_grace: true, ..Parts::default() },
         );
     }
     let recent = format!(
@@ -49,6 +49,7 @@ pub(crate) fn extend(
                  UNION ALL SELECT sess_id FROM locked WHERE {recent}"
             ),
             once: false,
+            in_grace: true,
         },
     )
 }

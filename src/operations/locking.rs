@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::columns::{find, places, stored};
+use super::trail::{self, Following};
 use super::{Answer, Operation, Sql, Verdict};
 use crate::ids::Lookup;
 use crate::pool::Request;
@@ -19,14 +20,18 @@ use crate::table::Table;
 
 pub(crate) struct Locking {
     set: Sql,
+    elsewhere: Sql,
     alone: Sql,
     probe: Sql,
     /// Whether the work can be done only once: of two calls for one session, the second finds nothing.
     once: bool,
+    may_move: bool,
 }
 
-/// The rows of a batch.
-const IDS: &str = "sess_id = ANY($1::uuid[])";
+/// The ids of a batch.
+const IDS: &str = "$1::uuid[]";
+/// For statements that wait for nobody.
+const SKIP: &str = " SKIP LOCKED";
 
 /// What an operation adds to the statement that locks rows.
 #[derive(Default)]
@@ -37,6 +42,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) locks: &'a str,
     /// Which of them are sessions at all.
     pub(crate) counts: &'a str,
+    /// Whether an id that was replaced counts only as long as it still works.
+    pub(crate) in_grace: bool,
     /// Uses the CTE `locked (sess_id, sess_last_updated)` and gives the ids of the rows for which it was done.
     pub(crate) work: &'a str,
     /// Whether the work can be done only once: of two calls for one session, the second finds nothing.
@@ -45,20 +52,28 @@ pub(crate) struct Parts<'a> {
 
 impl Locking {
     pub(crate) fn new(table: &Table, parts: Parts<'_>) -> Self {
-        let Parts { before, locks, counts, work, once } = parts;
-        let before = before.replace("{ids}", IDS);
-        let statement = |wait: &str| {
+        let Parts { before, locks, counts, work, once, in_grace } = parts;
+        let statement = |with: &str, ids: &str, wait: &str| {
+            let ids = format!("sess_id = ANY({ids})");
             format!(
-                "WITH {before}locked AS MATERIALIZED (SELECT sess_id, sess_last_updated FROM {} WHERE {IDS}{locks} \
+                "WITH {with}{before}locked AS MATERIALIZED (SELECT sess_id, sess_last_updated FROM {} WHERE {ids}{locks} \
                  ORDER BY sess_id FOR UPDATE{wait}) {work}",
-                table.sql_name
+                table.sql_name,
+                before = before.replace("{ids}", &ids),
             )
         };
+        let recursive = if table.companion.is_some() { "RECURSIVE " } else { "" };
+        let following = |wait| match Following::new(table, in_grace) {
+            Some(Following { cte, ids }) => statement(&format!("{recursive}{cte}"), &ids, wait),
+            None => statement(recursive, IDS, wait),
+        };
         Self {
-            set: statement(" SKIP LOCKED").into(),
-            alone: statement("").into(),
-            probe: format!("SELECT sess_id FROM {} WHERE {IDS}{counts}", table.sql_name).into(),
+            set: statement(recursive, IDS, SKIP).into(),
+            elsewhere: following(SKIP).into(),
+            alone: following("").into(),
+            probe: trail::probe_sql(table, counts, in_grace).into(),
             once,
+            may_move: table.may_move(),
         }
     }
 
@@ -80,6 +95,10 @@ impl Operation for Locking {
     }
 
     fn read(&self, rows: &[Row], calls: &[Lookup]) -> Vec<Option<Answer>> {
+        if let ([_], false) = (calls, rows.is_empty()) {
+            // Alone, it may have been found under another id.
+            return vec![Some(Answer::Done(true))];
+        }
         let places = places(rows);
         let mut used: HashSet<SessionId> = HashSet::new();
         let mut answer = |call: &Lookup| {
@@ -103,6 +122,14 @@ impl Operation for Locking {
             Verdict::Answer(Answer::Done(repeated && self.once))
         };
         calls.iter().map(verdict).collect()
+    }
+
+    fn may_move(&self) -> bool {
+        self.may_move
+    }
+
+    fn elsewhere(&self, call: &Lookup) -> Request {
+        Self::request(&self.elsewhere, std::iter::once(call))
     }
 
     fn alone(&self, call: &Lookup) -> Request {

@@ -13,8 +13,11 @@ pub(crate) mod columns;
 pub(crate) mod convert;
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod due;
 pub(crate) mod extend;
 pub(crate) mod locking;
+pub(crate) mod refresh;
+pub(crate) mod trail;
 pub(crate) mod update;
 pub(crate) mod validate;
 pub(crate) mod values;
@@ -39,8 +42,10 @@ pub enum Answer {
 pub(crate) enum Verdict {
     /// This is its answer.
     Answer(Answer),
-    /// Somebody else holds its row: it runs alone and waits.
+    /// Somebody else holds its row, or it stands under another id: it runs alone and waits.
     Alone,
+    /// Another queue answers it: [`crate::batcher::Batcher::passing`].
+    Pass,
 }
 
 /// One kind of work.
@@ -86,6 +91,21 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// The statement for one call of a batch that had to wait: whoever waits again gives up soon, and runs alone.
     fn brief(&self, call: &Self::Call) -> Request {
         self.set(std::slice::from_ref(call))
+    }
+
+    /// Whether a row may get another id while a call waits for it: a call that found nothing asks again then.
+    fn may_move(&self) -> bool {
+        false
+    }
+
+    /// The statement for one call whose row may stand under another id. It waits for nobody's lock.
+    fn elsewhere(&self, call: &Self::Call) -> Request {
+        self.set(std::slice::from_ref(call))
+    }
+
+    /// Whether another queue answers the call whose row this is.
+    fn passes_on(&self, _row: &Row) -> bool {
+        false
     }
 
     /// Work that the rows of [`Self::set`] give occasion for, but that no call waits to hear of.

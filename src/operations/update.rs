@@ -11,8 +11,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::columns::{Reader, find, is_still_live, places, row_columns_of, stored};
+use super::columns::{
+    Reader, find, is_live, is_still_live, places, row_columns_of, row_columns_with, stored,
+};
 use super::convert::Convert;
+use super::trail::{self, Following};
 use super::values::{
     BRIEF_PATIENCE, MAX_STATEMENTS, PATIENCE, as_text, columns, fit_arrays, patience, weight,
     with_each,
@@ -22,6 +25,9 @@ use crate::ids::Lookup;
 use crate::pool::Request;
 use crate::table::Table;
 use crate::text::{FieldValue, quote_name};
+
+/// The ids of a batch.
+const IDS: &str = "$1::uuid[]";
 
 /// Fields of a session that are to change.
 #[derive(Clone, Debug)]
@@ -43,6 +49,10 @@ impl Change {
 pub(crate) struct Update {
     table: Table,
     select: Sql,
+    /// The same for ids that were replaced.
+    trail: Option<Sql>,
+    /// Which live sessions there are.
+    probe: Sql,
     convert: Convert,
     /// The statements by form and by the fields that are given: an app has a few of them.
     statements: Mutex<HashMap<(Form, Vec<u16>), Sql>>,
@@ -54,6 +64,8 @@ enum Form {
     Set,
     /// One parameter a value, for one call: leaves a row that somebody else holds.
     Single,
+    /// The same for a row that may stand under another id.
+    Elsewhere,
     /// The same, but waits for the row.
     Alone,
 }
@@ -63,6 +75,8 @@ impl Update {
         Self {
             table: table.clone(),
             select: validate::sql(table, Reader::Core).into(),
+            trail: trail::rows_sql(table, Reader::Core).map(Sql::from),
+            probe: trail::probe_sql(table, &format!(" AND {}", is_live(table)), true).into(),
             convert: Convert::new(table),
             statements: Mutex::default(),
         }
@@ -76,8 +90,12 @@ impl Update {
         }
         let statement: Sql = match form {
             Form::Set => self.set_sql(given),
-            Form::Single => self.single_sql(given, " SKIP LOCKED", Reader::Core),
-            Form::Alone => self.single_sql(given, "", Reader::Core),
+            Form::Single => {
+                let with = self.locked(IDS, "", " SKIP LOCKED");
+                self.single_sql(given, &with, "s.sess_id", Reader::Core)
+            }
+            Form::Elsewhere => self.following_sql(given, " SKIP LOCKED", Reader::Core),
+            Form::Alone => self.following_sql(given, "", Reader::Core),
         }
         .into();
         if known.len() >= MAX_STATEMENTS {
@@ -87,9 +105,9 @@ impl Update {
         statement
     }
 
-    fn locked(&self, more: &str, wait: &str) -> String {
+    fn locked(&self, ids: &str, more: &str, wait: &str) -> String {
         format!(
-            "locked AS MATERIALIZED (SELECT r.sess_id FROM {} AS r{more} WHERE r.sess_id = ANY($1::uuid[]) AND {} \
+            "locked AS MATERIALIZED (SELECT r.sess_id FROM {} AS r{more} WHERE r.sess_id = ANY({ids}) AND {} \
              ORDER BY r.sess_id FOR UPDATE OF r{wait})",
             self.table.sql_name,
             is_still_live(&self.table)
@@ -101,20 +119,28 @@ impl Update {
         if given.is_empty() {
             return validate::sql(&self.table, reader);
         }
-        self.single_sql(given, "", reader)
+        self.following_sql(given, "", reader)
     }
 
-    fn single_sql(&self, given: &[u16], wait: &str, reader: Reader) -> String {
+    fn following_sql(&self, given: &[u16], wait: &str, reader: Reader) -> String {
+        match Following::new(&self.table, true) {
+            Some(Following { cte, ids }) => {
+                let with = format!("RECURSIVE {cte}{}", self.locked(&ids, "", wait));
+                self.single_sql(given, &with, &trail::path_of_row(&self.table, reader), reader)
+            }
+            None => self.single_sql(given, &self.locked(IDS, "", wait), "s.sess_id", reader),
+        }
+    }
+
+    fn single_sql(&self, given: &[u16], with: &str, id: &str, reader: Reader) -> String {
         let set = columns(&self.table, given)
             .enumerate()
             .map(|(place, column)| format!("{} = ${}", quote_name(&column.name), place + 2));
         format!(
-            "WITH {locked} UPDATE {name} AS s SET {set} FROM locked WHERE s.sess_id = locked.sess_id \
-             RETURNING {columns}",
-            locked = self.locked("", wait),
+            "WITH {with} UPDATE {name} AS s SET {set} FROM locked WHERE s.sess_id = locked.sess_id RETURNING {columns}",
             name = self.table.sql_name,
             set = set.collect::<Vec<_>>().join(", "),
-            columns = row_columns_of("s.", &self.table, reader),
+            columns = row_columns_with(id, "s.", &self.table, reader),
         )
     }
 
@@ -137,7 +163,7 @@ impl Update {
             "{patience}, {locked} UPDATE {name} AS s SET {set} FROM locked, unnest({arrays}) AS u ({names}) \
              WHERE s.sess_id = locked.sess_id AND u.id = locked.sess_id RETURNING {columns}",
             patience = patience(2 * given.len() + 2),
-            locked = self.locked(", patience", " SKIP LOCKED"),
+            locked = self.locked(IDS, ", patience", " SKIP LOCKED"),
             name = self.table.sql_name,
             set = set.join(", "),
             columns = row_columns_of("s.", &self.table, Reader::Core),
@@ -168,7 +194,13 @@ impl Update {
 
     fn single(&self, form: Form, call: &Change) -> Request {
         if call.given.is_empty() {
-            return self.look(std::iter::once(call));
+            return match (form, &self.trail) {
+                (Form::Elsewhere | Form::Alone, Some(trail)) => {
+                    let ids = stored(std::iter::once(&call.session));
+                    Request::new(trail).with(ids, Type::UUID_ARRAY)
+                }
+                _ => self.look(std::iter::once(call)),
+            };
         }
         let sessions = std::iter::once(&call.session);
         let request = Request::new(&self.statement(form, &call.given))
@@ -204,18 +236,26 @@ impl Operation for Update {
         self.together(std::slice::from_ref(call), BRIEF_PATIENCE)
     }
 
+    fn elsewhere(&self, call: &Change) -> Request {
+        self.single(Form::Elsewhere, call)
+    }
+
     fn alone(&self, call: &Change) -> Request {
         self.single(Form::Alone, call)
     }
 
     fn read(&self, rows: &[Row], calls: &[Change]) -> Vec<Option<Answer>> {
-        let places = places(rows);
-        let place = |call: &Change| find(&places, &call.session).copied();
-        calls.iter().map(|call| Some(Answer::Row(place(call)?, call.session.id))).collect()
+        let found = trail::found(rows);
+        let answer = |call: &Change| {
+            let found = find(&found, &call.session)?;
+            Some(trail::answer(self.table.ids, &call.session, found, 0))
+        };
+        calls.iter().map(answer).collect()
     }
 
     fn follow_up(&self, calls: &[&Change]) -> Option<Request> {
-        Some(self.look(calls.iter().copied()))
+        let ids = stored(calls.iter().map(|call| &call.session));
+        Some(Request::new(&self.probe).with(ids, Type::UUID_ARRAY))
     }
 
     fn verdicts(&self, rows: &[Row], _: usize, calls: &[&Change], _: bool) -> Vec<Verdict> {
@@ -230,6 +270,10 @@ impl Operation for Update {
     /// A field may be unique or refer to another table, where somebody is at work.
     fn may_wait(&self) -> bool {
         true
+    }
+
+    fn may_move(&self) -> bool {
+        self.table.may_move()
     }
 
     fn fitting(&self, calls: &[Change]) -> usize {
