@@ -146,6 +146,28 @@ describe('a table of plain ids whose programs switch hashIds on', () => {
     assert.equal(await sessions.validate(rows[0].sess_id), null)
   })
 
+  test('hashes what is remembered of replaced ids, which go on working', async t => {
+    const { place, plain, rows } = await startPlain(t)
+    const [one, other] = rows.map(row => row.sess_id)
+    const { sess_id: second } = await plain.refresh(one)
+    const { sess_id: third } = await plain.refresh(second)
+    const sessions = await place.sessions({ fields: FIELDS })
+    for (const id of [one, second, third]) assert.equal((await sessions.validate(id)).sess_id, third)
+    assert.equal((await sessions.refresh(other)).user_id, 1)
+    const { sess_id: fourth } = await sessions.refresh(third)
+
+    await sessions.hashPlainIds()
+
+    for (const id of [one, second, third, fourth]) {
+      assert.equal((await sessions.validate(id)).sess_id, fourth)
+      assert.equal((await sessions.update(id, { user_id: 7 })).sess_id, fourth)
+    }
+    const stored = await place.query('SELECT old_id, new_id FROM sess_ids')
+    for (const id of stored.flatMap(Object.values)) assert.equal(id[14], '8')
+    assert.equal(await sessions.destroy(one), true)
+    assert.equal(await sessions.validate(fourth), null)
+  })
+
   test('is hashed by the statement of the documents, too', async t => {
     const { place, rows } = await startPlain(t)
     const page = fs.readFileSync(path.join(__dirname, '../docs/session-life.md'), 'utf8')

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use ring::hkdf::{HKDF_SHA256, Salt};
 use uuid::Uuid;
 
-use crate::ids::{Ids, StoredId, hash_sql};
+use crate::ids::{Ids, StoredId, hash_sql, is_plain_sql};
 use crate::session_id::SessionId;
 use crate::text::{hex, quote_name};
 
@@ -69,6 +69,29 @@ pub(crate) fn forget_sql(companion: &str, table: &str) -> String {
          kept AS (UPDATE {companion} AS i SET sealed_id = NULL FROM over WHERE over.is_current AND i.old_id = over.old_id), \
          gone AS (DELETE FROM {companion} AS i USING over WHERE NOT over.is_current AND i.old_id = over.old_id) \
          SELECT old_id FROM over"
+    )
+}
+
+/// Notes whose ids are still plain, from before `hash_ids`: up to `$1` of them.
+pub(crate) fn plain_sql(companion: &str) -> String {
+    format!(
+        "SELECT old_id, new_id FROM {companion} WHERE {} OR {} LIMIT $1::bigint",
+        is_plain_sql("old_id"),
+        is_plain_sql("new_id")
+    )
+}
+
+/// Hashes them: `$1` and `$2` are their ids, `$3` the successors, sealed.
+pub(crate) fn hash_plain_sql(companion: &str) -> String {
+    let hashed =
+        |id: &str| format!("CASE WHEN {} THEN {} ELSE {id} END", is_plain_sql(id), hash_sql(id));
+    format!(
+        "WITH locked AS MATERIALIZED (SELECT old_id FROM {companion} WHERE old_id = ANY($1::uuid[]) ORDER BY old_id \
+         FOR UPDATE) UPDATE {companion} AS i SET old_id = {old}, new_id = {new}, sealed_id = coalesce(i.sealed_id, u.sealed) \
+         FROM locked, unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS u (old_id, new_id, sealed) \
+         WHERE i.old_id = locked.old_id AND u.old_id = i.old_id AND u.new_id = i.new_id RETURNING i.old_id",
+        old = hashed("i.old_id"),
+        new = hashed("i.new_id"),
     )
 }
 

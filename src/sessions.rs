@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -271,9 +272,7 @@ impl Sessions {
         let table = &self.queues()?.table;
         let Some(companion) = &table.companion else { return Ok(0) };
         let sql: Sql = companion::forget_sql(companion, &table.sql_name).into();
-        let deadline = Instant::now() + self.options.call_timeout();
-        let connection = self.road.pool.get(deadline).await?;
-        let rows = connection.run(&Request::new(&sql).with(limit, Type::INT8), deadline).await?;
+        let rows = self.run_once(Request::new(&sql).with(limit, Type::INT8)).await?;
         Ok(rows.len() as u64)
     }
 
@@ -285,18 +284,47 @@ impl Sessions {
         if table.ids == Ids::Plain {
             return Err(Error::argument("hashPlainIds needs the option hashIds"));
         }
+        while self.hash_plain_notes(table).await? > 0 {}
         let some: Sql = convert::some_sql(table).into();
         let mut count = 0;
         loop {
-            let deadline = Instant::now() + self.options.call_timeout();
-            let connection = self.road.pool.get(deadline).await?;
-            let request = Request::new(&some).with(HASHED_AT_ONCE, Type::INT8);
-            let hashed = connection.run(&request, deadline).await?.len() as u64;
-            if hashed == 0 {
+            let hashed =
+                self.run_once(Request::new(&some).with(HASHED_AT_ONCE, Type::INT8)).await?;
+            if hashed.is_empty() {
                 return Ok(count);
             }
-            count += hashed;
+            count += hashed.len() as u64;
         }
+    }
+
+    /// Hashes some of the plain ids among those that were replaced; how many rows. Where both ids are plain, whoever
+    /// holds the old one must find the new one, which can then only be sealed.
+    async fn hash_plain_notes(&self, table: &Table) -> Result<usize, Error> {
+        let Some(companion) = &table.companion else { return Ok(0) };
+        let plain: Sql = companion::plain_sql(companion).into();
+        let rows = self.run_once(Request::new(&plain).with(HASHED_AT_ONCE, Type::INT8)).await?;
+        let (mut old, mut new, mut sealed) = (vec![], vec![], vec![]);
+        for row in &rows {
+            let ids: [Uuid; 2] = [row.try_get(0)?, row.try_get(1)?];
+            let [id, successor] = ids.map(SessionId::from_uuid);
+            let is_readable = ids.iter().all(|id| table.ids.is_to_be_hashed(*id));
+            old.push(id.as_uuid());
+            new.push(successor.as_uuid());
+            sealed.push(is_readable.then(|| companion::seal(table.ids, id, successor)).flatten());
+        }
+        let hash: Sql = companion::hash_plain_sql(companion).into();
+        let request = Request::new(&hash)
+            .with(old, Type::UUID_ARRAY)
+            .with(new, Type::UUID_ARRAY)
+            .with(sealed, Type::BYTEA_ARRAY);
+        if rows.is_empty() { Ok(0) } else { Ok(self.run_once(request).await?.len()) }
+    }
+
+    /// Runs a statement that belongs to no call.
+    async fn run_once(&self, request: Request) -> Result<Vec<Row>, Error> {
+        let deadline = Instant::now() + self.options.call_timeout();
+        let connection = self.road.pool.get(deadline).await?;
+        connection.run(&request, deadline).await
     }
 
     async fn ask(&self, operation: IdOperation, id: SessionId) -> Result<Outcome, Error> {
