@@ -12,7 +12,14 @@ const { useDatabase } = require('./support/place.js')
 const { runModule } = require('./support/script.js')
 
 const ROOT = path.resolve(__dirname, '..')
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/internals.md', 'docs/moving-from-pg-sess.md']
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/internals.md',
+  'docs/moving-from-pg-sess.md',
+  'docs/session-life.md'
+]
 const ADDRESS = 'postgres://localhost/app'
 
 const database = useDatabase('readme')

@@ -5,6 +5,8 @@
 
 const assert = require('node:assert/strict')
 const { randomUUID } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
 const { hashedId } = require('./support/ids.js')
@@ -400,6 +402,25 @@ describe('the table that remembers', () => {
 
     const { sess_id } = await sessions.refresh(old)
     assert.equal((await sessions.validate(old)).sess_id, sess_id)
+  })
+
+  test('may be made by the statements of the documents', async t => {
+    const place = await database.emptySchema(t)
+    await place.closing(pgSess.init(null, place.url, FIELDS))
+    const page = fs.readFileSync(path.join(__dirname, '../docs/session-life.md'), 'utf8')
+    const [make, forget] = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => sql)
+    await place.query(make)
+    const sessions = await place.sessions({ fields: FIELDS, createTable: false, refreshInterval: true })
+    const { sess_id: first } = await sessions.create({ user_id: 1 })
+    const { sess_id: second } = await sessions.refresh(first)
+    await sessions.refresh(second)
+    await ageNotes(place, '1 hour')
+
+    await place.query(forget)
+
+    assert.deepEqual(await place.query('SELECT old_id, sealed_id FROM sess_ids'), [
+      { old_id: hashedId(second), sealed_id: null }
+    ])
   })
 
   test('is not made if createTable is false; then refresh says so, and refreshInterval is refused', async t => {

@@ -1,7 +1,8 @@
 //! Which failure may be followed by another attempt. The loop that asks is in `attempt`; nothing else tries twice.
 //!
 //! An attempt may follow if doing the work twice is the same as doing it once. That holds for every operation here:
-//! create carries its own id and inserts with ON CONFLICT, extend and destroy name their rows.
+//! create carries its own id and inserts with ON CONFLICT, refresh finds the note of what it did, the others name their
+//! rows.
 
 use std::time::Duration;
 
