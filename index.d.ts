@@ -242,7 +242,8 @@ declare namespace pgSess {
     validate(sid: unknown): Promise<Row<F> | null>
 
     /**
-     * Grants a live session its full `sessionLength` again, counted from this moment.
+     * Grants a live session its full `sessionLength` again, counted from this moment, but never beyond its
+     * {@link InitOptions.absoluteLength | absoluteLength}.
      *
      * @param sid - as in {@link validate}
      * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
@@ -256,9 +257,64 @@ declare namespace pgSess {
     extend(sid: unknown): Promise<boolean>
 
     /**
-     * Ends a session for good. The browser still holds the cookie: clear it too.
+     * Changes some fields of a live session, and nothing else of it: neither its end nor `sess_last_updated`.
+     *
+     * Fields that are not named stay as they are, so updates of different fields at the same time both survive. Of two
+     * updates of one field, the later one counts.
      *
      * @param sid - as in {@link validate}
+     * @param values - the fields by name. `undefined` means unchanged, `null` means NULL; `{}` only gives the row
+     * @returns the row as it is now, or `null` if the session does not exist or has ended
+     * @throws as {@link create}; then nothing has changed
+     *
+     * @example
+     * ```js
+     * const session = await sessions.update(req.cookies.sid, { theme: 'dark' })
+     * ```
+     */
+    update(sid: unknown, values: Changes<F>): Promise<Row<F> | null>
+
+    /**
+     * Gives a live session a new id; its fields and its creation date stay. Call it when rights change, for example after
+     * log-in, and send the new id to the browser.
+     *
+     * @param sid - as in {@link validate}
+     * @returns the row under its new id, or `null` if the session does not exist or has ended
+     * @throws as {@link validate}; {@link SessionsError} `PGSESS_TABLE` if there is no table to remember the old id in:
+     *   {@link init} makes it only if the option {@link InitOptions.refreshInterval | refreshInterval} is set
+     * @remarks The old id works for {@link InitOptions.refreshGrace | refreshGrace} more. Whoever refreshes it meanwhile,
+     *   at the same time or once more, in whatever process, gets the same new id; so an answer that was lost can be asked
+     *   for again.
+     *
+     * @example
+     * ```js
+     * const session = await sessions.refresh(req.cookies.sid)
+     * if (session) res.cookie('sid', session.sess_id, { httpOnly: true, secure: true, sameSite: 'lax' })
+     * ```
+     */
+    refresh(sid: unknown): Promise<Row<F> | null>
+
+    /**
+     * Hashes the ids that are still plain, after {@link InitOptions.hashIds | hashIds} was switched on for a table that
+     * held plain ones.
+     *
+     * Sessions that are used meanwhile go on working. It runs in short transactions; if it rejects, call it again. Call
+     * it once all programs that use the table have the option: those that have not would no longer find its sessions.
+     *
+     * @returns how many were hashed
+     * @throws TypeError if `hashIds` is off; as {@link validate} besides
+     *
+     * @example
+     * ```js
+     * console.log(await sessions.hashPlainIds(), 'ids hashed')
+     * ```
+     */
+    hashPlainIds(): Promise<number>
+
+    /**
+     * Ends a session for good, by any of its ids. The browser still holds the cookie: clear it too.
+     *
+     * @param sid - as in {@link validate}; after a {@link refresh}, an id that was replaced will do
      * @returns `true` if there was one, `false` otherwise; also `true` if the connection broke before the answer came
      *   and the second attempt found none, for then the first has probably ended it
      * @throws as {@link validate}; the session may then live on
@@ -445,6 +501,59 @@ declare namespace pgSess {
      * @default 1_209_600_000
      */
     sessionLength?: number | undefined
+
+    /**
+     * How long a session may live at most, counted from its creation, in ms: however often it is extended, it ends then.
+     *
+     * The one limit that a thief who keeps a stolen session busy cannot move. Sessions that began before you set it are
+     * bound by it, too.
+     *
+     * @default none
+     */
+    absoluteLength?: number | undefined
+
+    /**
+     * An {@link Sessions.extend | extend} less than this many ms after the session was created or last extended writes
+     * nothing and locks nothing; it still resolves to `true`.
+     *
+     * For apps that extend at every request: with one minute, a busy session costs one write a minute, and may end up to a
+     * minute earlier.
+     *
+     * @default 0
+     */
+    extendInterval?: number | undefined
+
+    /**
+     * After how many ms {@link Sessions.validate | validate} gives a session a new id, which stands in the row as
+     * `sess_id`: send it to the browser. `true` means 15 minutes. The age of an id counts from when it was issued.
+     *
+     * A stolen cookie is then of use for a short time only, unless the thief is the one who goes on using it. In a
+     * transaction of yours, `validate` leaves the id as it is.
+     *
+     * @default false
+     */
+    refreshInterval?: number | boolean | undefined
+
+    /**
+     * How long an id goes on working after it was replaced, in ms, so that pages which are loading are not logged out.
+     *
+     * Each id has its own grace, and leads to the current one, which is what rows show.
+     *
+     * @default 30_000
+     */
+    refreshGrace?: number | undefined
+
+    /**
+     * Whether the table holds a hash of each id in place of the id, so that nobody who reads the table, its backups or
+     * the server's log can take over a session.
+     *
+     * All programs that use one table must agree on it. A table with plain ids may be switched over at any time: its
+     * sessions go on working, and each is hashed when it is used; {@link Sessions.hashPlainIds} hashes the rest.
+     * Switching it off ends the sessions that are hashed.
+     *
+     * @default `true` in `connect`, `false` in `init`
+     */
+    hashIds?: boolean | undefined
 
     /**
      * The table's name, capitals included.
@@ -665,6 +774,13 @@ declare namespace pgSess {
    * @remarks For `JSON` and `JSONB`, objects and arrays are stored as JSON; a string must be JSON text itself.
    */
   export type Values<F extends Fields> = Flat<Input<FieldMap<F>>>
+
+  /**
+   * What {@link Sessions.update} takes: any of the fields, as in {@link Values}.
+   *
+   * @typeParam F - the fields, see {@link Row}
+   */
+  export type Changes<F extends Fields> = Flat<Change<FieldMap<F>>>
 
   /**
    * A session as {@link Sessions.list} shows it: no id, but a handle; then times and fields, as in {@link Row}.
@@ -993,6 +1109,9 @@ type Input<M> = {
 } & {
   -readonly [K in keyof M as Column<M[K]>['required'] extends true ? never : K]?: Column<M[K]>['in'] | undefined
 }
+
+/** Values of a session that is there already: none is required. */
+type Change<M> = { -readonly [K in keyof M]?: Column<M[K]>['in'] | undefined }
 
 /** What a field may be asked to be. */
 type Sought<C> = C extends { out: infer O; in: infer I }

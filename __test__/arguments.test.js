@@ -364,7 +364,7 @@ describe('SLENGTH', () => {
 })
 
 describe('an option', () => {
-  const TIMES = ['sessionLength', 'connectTimeout', 'queryTimeout', 'maxConnections']
+  const TIMES = ['sessionLength', 'absoluteLength', 'refreshGrace', 'connectTimeout', 'queryTimeout', 'maxConnections']
   const WRONG_TIMES = [
     [0, RangeError],
     [-1, RangeError],
@@ -382,7 +382,7 @@ describe('an option', () => {
   test('that is unknown is named, and the known ones are listed', async t => {
     const place = await database.emptySchema(t)
     const { pgp, db } = place.pgPromise()
-    const refused = { name: 'TypeError', message: /unknown option "sesionLength".*sessionLength, tableName/ }
+    const refused = { name: 'TypeError', message: /unknown option "sesionLength".*sessionLength, .*tableName/ }
 
     await assert.rejects(pgSess.connect(place.url, { fields: FIELDS, sesionLength: 1 }), refused)
     await assert.rejects(pgSess.init(pgp, db, FIELDS, { sesionLength: 1 }), refused)

@@ -7,6 +7,7 @@ const assert = require('node:assert/strict')
 const { randomUUID } = require('node:crypto')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
+const { storedIds } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 
 const database = useDatabase('batching')
@@ -344,7 +345,7 @@ async function startDropin(t) {
 async function hold(place, sids, last = () => {}) {
   const client = await place.client()
   await client.query('BEGIN')
-  await client.query('SELECT 1 FROM sess WHERE sess_id = ANY($1) FOR UPDATE', [sids])
+  await client.query('SELECT 1 FROM sess WHERE sess_id = ANY($1) FOR UPDATE', [sids.flatMap(storedIds)])
   return async () => {
     await last(client)
     await client.query('COMMIT')

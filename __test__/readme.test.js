@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
+const { hashedId } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 const { runModule } = require('./support/script.js')
 
@@ -19,7 +20,8 @@ const DOCUMENTS = [
   'docs/many-sessions.md',
   'docs/watching.md',
   'docs/command.md',
-  'docs/moving-from-pg-sess.md'
+  'docs/moving-from-pg-sess.md',
+  'docs/session-life.md'
 ]
 const ADDRESS = 'postgres://localhost/app'
 
@@ -81,7 +83,7 @@ describe('docs/moving-from-pg-sess.md', () => {
   test('its statements shift rows from a local zone to UTC, and back', async t => {
     const place = await startAsTheOriginal(t, 'America/New_York')
     const before = await place.query('SELECT * FROM sess')
-    const sessions = await place.sessions({ fields: {} })
+    const sessions = await place.sessions({ fields: {}, hashIds: false })
     const sid = before[0].sess_id
     assert.equal(await sessions.validate(sid), null, 'an hour is left, but not if the row is taken for UTC')
 

@@ -8,6 +8,7 @@ const { randomBytes } = require('node:crypto')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
 const { eventually } = require('./support/eventually.js')
+const { hashedId } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 const { runScript } = require('./support/script.js')
 
@@ -462,7 +463,7 @@ describe('schemaName', () => {
       const sessions = await place.sessions({ fields: FIELDS, schemaName })
 
       const { sess_id } = await sessions.create({ user_id: 1 })
-      assert.deepEqual(await place.query(`SELECT sess_id FROM ${quoted}.sess`), [{ sess_id }])
+      assert.deepEqual(await place.query(`SELECT sess_id FROM ${quoted}.sess`), [{ sess_id: hashedId(sess_id) }])
       assert.deepEqual(await tables(place), [])
     })
   }
@@ -547,9 +548,11 @@ async function poorRole(place, rights = 'SELECT, INSERT, UPDATE, DELETE') {
   return url.href
 }
 
+/** The tables of the place. Those that remember replaced ids have their own tests. */
 async function tables(place) {
   const rows = await place.query(
-    "SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+     AND relname !~ '_ids$'`
   )
   return rows.map(row => row.name).sort()
 }

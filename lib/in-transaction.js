@@ -16,7 +16,7 @@ const MOST_LOOKS = 10
  * @typedef {{ [column: string]: unknown }} Row
  */
 
-/** The four operations, through an object that holds a connection. */
+/** The operations, through an object that holds a connection. */
 class InTransaction {
   #caller
   #table
@@ -42,22 +42,24 @@ class InTransaction {
   async createFrom(entries) {
     const { given, values } = this.#table.forPg(entries)
     const { limit } = this.#table
+    const id = this.#table.newId()
     const isUnlimited = limit === null || isNull(values, given.indexOf(limit[0]))
     const row = isUnlimited
-      ? await this.#insert(given, values)
+      ? await this.#insert(id, given, values)
       : await inTransaction(this.#caller, caller =>
-          new InTransaction(caller, this.#table).#createLimited(limit, given, values)
+          new InTransaction(caller, this.#table).#createLimited(limit, id, given, values)
         )
-    return this.#table.reader.finish(row)
+    return this.#table.reader.finish(row, id)
   }
 
   /**
+   * @param {string} id
    * @param {number[]} given
    * @param {unknown[]} values
-   * @param {string} [id]
    */
-  async #insert(given, values, id = this.#table.newId()) {
-    const [row] = await this.#query(this.#table.createStatement(given), [id, ...values])
+  async #insert(id, given, values) {
+    const stored = this.#table.storedId(id)
+    const [row] = await this.#query(this.#table.createStatement(given), [stored, ...values])
     return row
   }
 
@@ -65,23 +67,31 @@ class InTransaction {
    * See src/operations/limit.rs.
    *
    * @param {import('./table.js').Limit} limit
+   * @param {string} id
    * @param {number[]} given
    * @param {unknown[]} values
    */
-  async #createLimited([place, [lockValue, lockInserted, trim]], given, values) {
-    const id = this.#table.newId()
+  async #createLimited([place, [lockValue, lockInserted, trim]], id, given, values) {
+    const made = [this.#table.storedId(id)]
     const at = given.indexOf(place)
     if (at >= 0) checkIsolation(await this.#query(lockValue, [values[at]]))
-    const row = await this.#insert(given, values, id)
-    if (at < 0) checkIsolation(await this.#query(lockInserted, [[id]]))
-    await this.#query(trim, [[id]])
+    const row = await this.#insert(id, given, values)
+    if (at < 0) checkIsolation(await this.#query(lockInserted, [made]))
+    // Twice: a session that gets a new id while its lock is awaited escapes the first.
+    await this.#query(trim, [made])
+    await this.#query(trim, [made])
     return row
   }
 
   /** @param {unknown} sid */
   async validate(sid) {
-    const [row] = await this.#ask('validate', sid)
-    return row === undefined ? null : this.#table.reader.finish(row)
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const { validate, trail } = this.#table.statements
+    const stored = this.#table.storedIds(id)
+    const [row] = await this.#query(validate, [stored])
+    if (row !== undefined || trail === null) return this.#row(id, row)
+    return this.#rowOfTrail(id, await this.#query(trail, [stored]))
   }
 
   /** @param {unknown} sid */
@@ -99,8 +109,8 @@ class InTransaction {
    * @param {number | undefined} limit
    */
   async list(search, limit = this.#table.listLimit) {
-    const rows = await this.#query(this.#table.listStatement(search), [limit, ...parametersForPg(search)])
-    return rows.map(row => this.#table.reader.finish(row))
+    const rows = await this.#query(this.#table.listStatement(search), [limit, ...this.#parameters(search)])
+    return rows.map(row => this.#table.reader.finishListed(row))
   }
 
   /**
@@ -113,7 +123,7 @@ class InTransaction {
     if (statement === null) return 0
     let ended = 0
     for (let inVain = 0; inVain < MOST_LOOKS; inVain++) {
-      const [{ found, gone }] = await this.#query(statement, parametersForPg(search))
+      const [{ found, gone }] = await this.#query(statement, this.#parameters(search))
       ended += Number(gone)
       if (Number(gone) === Number(found)) return ended
       if (Number(gone) > 0) inVain = 0
@@ -122,13 +132,84 @@ class InTransaction {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * Ids as the table holds them: a given one opens its session, and the server may log what it is asked.
+   *
+   * @param {import('./search.js').Search} search
+   */
+  #parameters([conditions, except, only]) {
+    return parametersForPg([conditions, except.map(id => this.#table.storedId(id)), only])
+  }
+
+  /**
+   * @param {unknown} sid
+   * @param {[string, unknown][]} entries values that were checked
+   */
+  async update(sid, entries) {
+    const { given, values } = this.#table.forPg(entries)
+    if (given.length === 0) return this.validate(sid)
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const text = this.#table.updateStatement(given)
+    const rows = await this.#find(text, [this.#table.storedIds(id), ...values])
+    return this.#table.statements.trail === null ? this.#row(id, rows[0]) : this.#rowOfTrail(id, rows)
+  }
+
+  /**
+   * Only through a database, where each statement commits: others would have to wait for the end of a transaction to
+   * learn the new id. Only if there is a table to remember the old one in.
+   *
+   * @param {unknown} sid
+   */
+  async refresh(sid) {
+    const id = this.#table.readId(sid)
+    if (id === null) return null
+    const { refresh, trail } = /** @type {{ refresh: string, trail: string }} */ (this.#table.statements)
+    const successor = this.#table.newId()
+    const old = this.#table.storedIds(id)
+    const stored = this.#table.storedId(successor)
+    const sealed = this.#table.seal(id, successor)
+    const [row] = await this.#query(refresh, [old, old.map(() => stored), old.map(() => sealed), old.map(() => false)])
+    if (row !== undefined) return this.#row(successor, row)
+    return this.#rowOfTrail(id, await this.#query(trail, [old]))
+  }
+
+  /**
+   * @param {'extend' | 'destroy'} operation
    * @param {unknown} sid
    * @returns {Promise<Row[]>}
    */
   async #ask(operation, sid) {
     const id = this.#table.readId(sid)
-    return id === null ? [] : this.#query(this.#table.statements[operation], [[id]])
+    return id === null ? [] : this.#find(this.#table.statements[operation], [this.#table.storedIds(id)])
+  }
+
+  /**
+   * A row may get another id while a statement waits for it, which then finds nothing. The next one finds it.
+   *
+   * @param {string} text
+   * @param {unknown[]} values
+   */
+  async #find(text, values) {
+    const rows = await this.#query(text, values)
+    return rows.length > 0 || this.#table.statements.trail === null ? rows : this.#query(text, values)
+  }
+
+  /**
+   * @param {string} id
+   * @param {Row | undefined} row
+   */
+  #row(id, row) {
+    return row === undefined ? null : this.#table.reader.finish(row, id)
+  }
+
+  /**
+   * @param {string} id
+   * @param {Row[]} rows whose `sess_id` is a path of ids
+   */
+  #rowOfTrail(id, [row]) {
+    if (row === undefined) return null
+    const current = this.#table.follow(id, String(row.sess_id))
+    return current === null ? null : this.#table.reader.finish(row, current)
   }
 
   /**

@@ -19,7 +19,7 @@ const { Answer, Kind } = require('./packed.js')
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
 const KEPT_FAILURES = 64
 /** As in native/binding.d.ts, whose `const enum` has no value for a file that is not compiled. */
-const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2 })
+const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2, refresh: 3 })
 const ID_LENGTH = 36
 const OPERATIONS = Object.values(Operation)
 /** Calls that cross together at most: as many as the second part of a call's number can tell apart. */
@@ -285,11 +285,14 @@ class Questions {
 class Core {
   #native
   #waiting
-  /** Calls of this turn that name a session, by operation. @type {[Group, Group, Group]} */
-  #asked = [new Group(), new Group(), new Group()]
+  /** Calls of this turn that name a session, by operation. @type {[Group, Group, Group, Group]} */
+  #asked = [new Group(), new Group(), new Group(), new Group()]
   #creates = new Group()
   /** @type {string[]} */
   #createPayloads = []
+  #updates = new Group()
+  /** @type {string[]} */
+  #updatePayloads = []
   #flushing = false
 
   /**
@@ -420,6 +423,27 @@ class Core {
     return this.#native.destroyAllStatement(search)
   }
 
+  /**
+   * @param {unknown} sid
+   * @param {number[]} given places of the given fields, ascending
+   * @param {(string | null | { hex: string })[]} values
+   * @returns {Promise<any>}
+   */
+  update(sid, given, values) {
+    const id = this.readId(sid)
+    if (id === null) return Promise.resolve(null)
+    this.#updatePayloads.push(JSON.stringify([id, given, values]))
+    const row = this.#updates.add(id)
+    if (this.#updates.open === MAX_GROUP) this.#flushUpdates()
+    else this.#flushSoon()
+    return row
+  }
+
+  /** @returns {Promise<any>} how many ids were hashed */
+  hashPlainIds() {
+    return this.#single(number => this.#native.hashPlainIds(number))
+  }
+
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
   setUp() {
     return this.#single(number => this.#native.setUp(number))
@@ -438,6 +462,47 @@ class Core {
 
   newId() {
     return this.#native.newId()
+  }
+
+  /**
+   * Under which ids the row of a session may stand in the table.
+   *
+   * @param {string} id as `readId` gives it
+   */
+  storedIds(id) {
+    return this.#native.storedIds(id)
+  }
+
+  /**
+   * Under which one, if it was made with these options.
+   *
+   * @param {string} id
+   */
+  storedId(id) {
+    return this.#native.storedId(id)
+  }
+
+  /**
+   * The id that opens a session which was found for `id` over a path of ids.
+   *
+   * @param {string} id
+   * @param {string} path as the statements for pg give it
+   */
+  follow(id, path) {
+    return this.#native.follow(id, path)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} successor
+   */
+  seal(id, successor) {
+    return this.#native.seal(id, successor)
+  }
+
+  /** @param {number[]} given */
+  updateStatement(given) {
+    return this.#native.updateStatement(given)
   }
 
   /** @param {number[]} given */
@@ -486,9 +551,10 @@ class Core {
     this.#flushing = false
     for (const operation of OPERATIONS) this.#flushIds(operation)
     this.#flushCreates()
+    this.#flushUpdates()
   }
 
-  /** @param {0 | 1 | 2} operation */
+  /** @param {0 | 1 | 2 | 3} operation */
   #flushIds(operation) {
     const group = this.#asked[operation]
     if (group.open === 0) return
@@ -504,6 +570,15 @@ class Core {
     this.#creates = new Group()
     this.#createPayloads = []
     this.#send(group, first => this.#native.submitCreates(first, `[${payloads.join()}]`))
+  }
+
+  #flushUpdates() {
+    const group = this.#updates
+    if (group.open === 0) return
+    const payloads = this.#updatePayloads
+    this.#updates = new Group()
+    this.#updatePayloads = []
+    this.#send(group, first => this.#native.submitUpdates(first, `[${payloads.join()}]`))
   }
 
   /**

@@ -21,6 +21,11 @@ const MOST_SESSIONS = 1_000_000
 /** @type {{ [option: string]: Check }} */
 const OPTIONS = {
   sessionLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  absoluteLength: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  extendInterval: wholeNumber('a whole number of ms, 0 or greater', LONGEST, 0),
+  refreshInterval: lengthOrSwitch,
+  refreshGrace: wholeNumber('a whole number of ms greater than 0', LONGEST),
+  hashIds: typed('boolean', 'true or false'),
   tableName: typed('string', 'the name of a table'),
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),
@@ -58,6 +63,12 @@ function texts(expected) {
   }
 }
 
+/** @type {Check} */
+function lengthOrSwitch(name, value) {
+  if (typeof value === 'boolean') return
+  wholeNumber('true, false or a whole number of ms greater than 0', LONGEST)(name, value)
+}
+
 /**
  * @param {Check} check
  * @returns {Check}
@@ -83,13 +94,14 @@ function checkMaxSessions(name, value) {
 /**
  * @param {string} expected
  * @param {number} most
+ * @param {number} [least]
  * @returns {Check}
  */
-function wholeNumber(expected, most) {
+function wholeNumber(expected, most, least = 1) {
   return (name, value) => {
     const message = () => `${name}: expected ${expected}, got ${describe(value)}`
     if (typeof value !== 'number') throw new TypeError(message())
-    if (!Number.isInteger(value) || value <= 0 || value > most) throw new RangeError(message())
+    if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(message())
   }
 }
 

@@ -103,12 +103,29 @@ class RowReader {
   }
 
   /**
-   * The same for a row that pg read itself: only the times are left to do.
+   * The same for a row that pg read itself: only the id and the times are left to do.
    *
    * @param {{ [column: string]: unknown }} row times as seconds since 1970, in text
+   * @param {string} sid the id that opens the session; the table may hold a hash of it
    */
-  finish(row) {
+  finish(row, sid) {
     this.#look(-1)
+    row.sess_id = this.#parsers.id(sid)
+    return this.#finishTimes(row)
+  }
+
+  /**
+   * The same for a row of a list, which has no id.
+   *
+   * @param {{ [column: string]: unknown }} row
+   */
+  finishListed(row) {
+    this.#look(-1)
+    return this.#finishTimes(row)
+  }
+
+  /** @param {{ [column: string]: unknown }} row */
+  #finishTimes(row) {
     const { times } = this.#parsers
     row.sess_creation_date = readSeconds(row.sess_creation_date, times[0])
     row.sess_last_updated = readSeconds(row.sess_last_updated, times[1])

@@ -11,7 +11,10 @@ const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
 const { Watched, isWatched, watched } = require('./watched.js')
 
-/** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
+/**
+ * @typedef {import('./options.js').CheckedOptions} CheckedOptions
+ * @typedef {'validate' | 'extend' | 'destroy' | 'refresh'} IdOperation
+ */
 
 /** One table of sessions. Users get it from `connect` and `init`, see index.d.ts. */
 class Sessions {
@@ -38,7 +41,7 @@ class Sessions {
   constructor(source, fields, { onError, ...options }, foldNames) {
     this.#connection = resolveConnection(source)
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
-    const all = { maxConnections, ...timeouts, ...options, foldNames }
+    const all = { maxConnections, ...timeouts, ...options, forFunctions: foldNames }
     const report = (/** @type {Error} */ error, /** @type {string} */ table) => {
       tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
     }
@@ -162,6 +165,25 @@ class Sessions {
     return this.#core.handle(sid)
   }
 
+  /** @param {unknown} sid */
+  refresh(sid) {
+    return this.#ask('refresh', sid, null)
+  }
+
+  /**
+   * @param {unknown} sid
+   * @param {unknown} values
+   */
+  update(sid, values) {
+    return watched('update', this.#source, () => this.#update(sid, values))
+  }
+
+  async hashPlainIds() {
+    if (this.#closed) throw closed()
+    await Sessions.ready(this)
+    return this.#core.hashPlainIds()
+  }
+
   stats() {
     return this.#core.stats()
   }
@@ -268,7 +290,43 @@ class Sessions {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {unknown} sid
+   * @param {unknown} values
+   */
+  #update(sid, values) {
+    try {
+      const entries = checkValues(values, 'values')
+      const table = this.#readyTable()
+      return table === undefined ? this.#updateSlowly(sid, entries) : this.#submitUpdate(table, sid, entries)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * @param {Table} table
+   * @param {unknown} sid
+   * @param {[string, unknown][]} entries
+   */
+  #submitUpdate(table, sid, entries) {
+    const { given, values } = table.forCore(entries)
+    return this.#core.update(sid, given, values)
+  }
+
+  /**
+   * @param {unknown} sid
+   * @param {[string, unknown][]} entries
+   */
+  async #updateSlowly(sid, entries) {
+    if (this.#closed) throw closed()
+    const table = await Sessions.ready(this)
+    return this.#caller === undefined
+      ? this.#submitUpdate(table, sid, entries)
+      : new InTransaction(this.#caller, table).update(sid, entries)
+  }
+
+  /**
+   * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
    * @returns {Promise<any>}
@@ -280,7 +338,7 @@ class Sessions {
   /**
    * Apart from `#ask`, which would have to make room for the function at each call.
    *
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
    */
@@ -289,7 +347,7 @@ class Sessions {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
    * @returns {Promise<any>}
@@ -301,14 +359,16 @@ class Sessions {
   }
 
   /**
-   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
    */
   async #askSlowly(operation, sid, missing) {
     if (this.#closed) throw closed()
     const table = await Sessions.ready(this)
-    return this.#caller === undefined
+    // The core says what is missing.
+    const isForCore = this.#caller === undefined || (operation === 'refresh' && table.statements.refresh === null)
+    return isForCore
       ? this.#core.ask(operation, sid, missing)
       : new InTransaction(this.#caller, table)[operation](sid)
   }

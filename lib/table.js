@@ -14,7 +14,7 @@ const { forPg, toParameter } = require('./values.js')
  *   types: import('./rows.js').SessionTypes,
  *   notes: string[],
  *   limit: Limit | null,
- *   statements: { validate: string, extend: string, destroy: string }
+ *   statements: { validate: string, extend: string, destroy: string, refresh: string | null, trail: string | null }
  * }} Description as src/node/packed.rs writes it
  */
 
@@ -111,6 +111,45 @@ class Table {
   /** @param {number[]} given */
   createStatement(given) {
     return this.#core.createStatement(given)
+  }
+
+  /** @param {number[]} given */
+  updateStatement(given) {
+    return this.#core.updateStatement(given)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} path
+   */
+  follow(id, path) {
+    return this.#core.follow(id, path)
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} successor
+   */
+  seal(id, successor) {
+    return this.#core.seal(id, successor)
+  }
+
+  /**
+   * Under which ids the row of a session may stand.
+   *
+   * @param {string} id
+   */
+  storedIds(id) {
+    return this.#core.storedIds(id)
+  }
+
+  /**
+   * Under which id the row of a new session stands, and every row once plain ids have been hashed.
+   *
+   * @param {string} id
+   */
+  storedId(id) {
+    return this.#core.storedId(id)
   }
 
   newId() {

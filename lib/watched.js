@@ -6,7 +6,17 @@
 
 const { tracingChannel } = require('node:diagnostics_channel')
 
-const OPERATIONS = /** @type {const} */ (['create', 'validate', 'extend', 'destroy', 'list', 'destroyAll', 'prune'])
+const OPERATIONS = /** @type {const} */ ([
+  'create',
+  'validate',
+  'extend',
+  'update',
+  'refresh',
+  'destroy',
+  'list',
+  'destroyAll',
+  'prune'
+])
 
 /**
  * @typedef {typeof OPERATIONS[number]} WatchedOperation

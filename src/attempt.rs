@@ -22,6 +22,15 @@ pub(crate) struct Answers {
     pub(crate) verdicts: Vec<Result<Verdict, Error>>,
 }
 
+impl Answers {
+    fn append(&mut self, more: Self) {
+        let first_row = self.rows.len();
+        self.rows.extend(more.rows);
+        let more = more.verdicts.into_iter();
+        self.verdicts.extend(more.map(|verdict| verdict.map(|verdict| moved(verdict, first_row))));
+    }
+}
+
 /// Which form of the statement is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -29,6 +38,8 @@ pub(crate) enum Form {
     Set,
     /// For one call of a batch that had to wait; gives up soon.
     Brief,
+    /// For one call whose row may stand under another id; skips what somebody else holds.
+    Elsewhere,
     /// For one call; waits.
     Alone,
 }
@@ -82,6 +93,29 @@ impl<O: Operation> Runner<'_, O> {
     }
 
     async fn attempt(
+        &self,
+        connection: &Connection,
+        calls: &[O::Call],
+        form: Form,
+        attempts: &Attempts,
+    ) -> Result<Answers, Error> {
+        let fitting = self.operation.fitting(calls);
+        if fitting == calls.len() {
+            return self.part(connection, calls, form, attempts).await;
+        }
+        let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
+        let mut rest = calls;
+        while !rest.is_empty() {
+            let fitting = self.operation.fitting(rest).max(1);
+            let (now, later) = rest.split_at_checked(fitting).unwrap_or((rest, &[]));
+            answers.append(self.part(connection, now, form, attempts).await?);
+            rest = later;
+        }
+        Ok(answers)
+    }
+
+    /// As many calls as one statement takes.
+    async fn part(
         &self,
         connection: &Connection,
         calls: &[O::Call],
@@ -144,11 +178,8 @@ impl<O: Operation> Runner<'_, O> {
         for outcome in outcomes {
             match outcome {
                 Ok((rows, verdicts)) => {
-                    let first_row = answers.rows.len();
-                    answers.rows.extend(rows);
                     answers
-                        .verdicts
-                        .extend(verdicts.into_iter().map(|verdict| Ok(moved(verdict, first_row))));
+                        .append(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() });
                 }
                 // All of them run again: what was done already is found done.
                 Err(error) if error.is_connection_lost() => return Err(error),
@@ -173,12 +204,14 @@ impl<O: Operation> Runner<'_, O> {
         let request = match (form, calls) {
             (Form::Alone, [call]) => self.operation.alone(call),
             (Form::Brief, [call]) => self.operation.brief(call),
+            (Form::Elsewhere, [call]) => self.operation.elsewhere(call),
             _ => self.operation.set(calls),
         };
         let repeated = attempts.may_have_happened();
         let deadline = attempts.deadline();
         let mut rows = run_fresh(connection, &request, deadline).await?;
         let read = self.operation.read(&rows, calls);
+        let besides = self.operation.besides(&rows);
         let open: Vec<&O::Call> = calls
             .iter()
             .zip(&read)
@@ -187,7 +220,8 @@ impl<O: Operation> Runner<'_, O> {
         let mut verdicts = Vec::new();
         if !open.is_empty() {
             // The form that waits leaves nothing to ask: what it did not find is not there.
-            let waited = form == Form::Alone && !self.operation.may_wait();
+            let may_be_elsewhere = self.operation.may_wait() || self.operation.may_move();
+            let waited = form == Form::Alone && !may_be_elsewhere;
             let asked = if waited { None } else { self.operation.follow_up(&open) };
             let more = match asked {
                 Some(request) => run_fresh(connection, &request, deadline).await?,
@@ -197,22 +231,36 @@ impl<O: Operation> Runner<'_, O> {
             rows.extend(more);
         }
         let mut verdicts = verdicts.into_iter();
+        let passes_on = |place| rows.get(place).is_some_and(|row| self.operation.passes_on(row));
         let settled = read.into_iter().map(|answer| match answer {
+            Some(Answer::Row(place, _)) if passes_on(place) => Verdict::Pass,
             Some(answer) => Verdict::Answer(answer),
             None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
         });
-        let settled = settled.collect();
+        let settled: Vec<Verdict> = settled.collect();
+        if let Some(request) = besides {
+            // Whether it worked is for the next one to find out, who has the same occasion.
+            let _ = run_fresh(connection, &request, deadline).await;
+        }
         Ok((rows, settled))
     }
 
-    /// The answer of a call that waits for its row, without holding the only connection meanwhile.
-    pub(crate) async fn again(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+    /// The answer of a call that waits for its row.
+    pub(crate) async fn alone(&self, calls: &[O::Call], deadline: Instant) -> Answers {
+        // The only connection is not held meanwhile.
+        let (forms, pause): (&[Form], _) = match (self.pool.max_size(), self.operation.may_move()) {
+            (1, true) => (&[Form::Set, Form::Elsewhere], PAUSE),
+            (1, false) => (&[Form::Set], PAUSE),
+            _ => (&[Form::Alone], Duration::ZERO),
+        };
         while Instant::now() < deadline {
-            let answers = self.guarded(calls, Form::Set, deadline).await;
-            if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
-                return answers;
+            for form in forms {
+                let answers = self.guarded(calls, *form, deadline).await;
+                if !matches!(answers.verdicts.as_slice(), [Ok(Verdict::Alone)]) {
+                    return answers;
+                }
             }
-            sleep(PAUSE).await;
+            sleep(pause).await;
         }
         failed(calls, &Error::timeout(Step::WaitingForAnswer))
     }
@@ -242,16 +290,18 @@ pub(crate) fn failed<C>(calls: &[C], error: &Error) -> Answers {
 pub(crate) fn settle(verdict: Result<Verdict, Error>) -> Result<Answer, Error> {
     match verdict? {
         Verdict::Answer(answer) => Ok(answer),
-        Verdict::Alone => Err(Error::internal("a call that waited for its row was put off again")),
+        Verdict::Alone | Verdict::Pass => Err(Error::internal("a call was put off by nobody")),
     }
 }
 
 /// The same verdict when its rows stand behind others.
 fn moved(verdict: Verdict, first_row: usize) -> Verdict {
     match verdict {
-        Verdict::Answer(Answer::Row(place)) => Verdict::Answer(Answer::Row(place + first_row)),
-        Verdict::Answer(Answer::NewRow(place)) => {
-            Verdict::Answer(Answer::NewRow(place + first_row))
+        Verdict::Answer(Answer::Row(place, id)) => {
+            Verdict::Answer(Answer::Row(place + first_row, id))
+        }
+        Verdict::Answer(Answer::NewRow(place, id)) => {
+            Verdict::Answer(Answer::NewRow(place + first_row, id))
         }
         other => other,
     }

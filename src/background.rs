@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::operations::prune::{CountBlocks, Piece, Prune, Pruned};
+use crate::operations::prune::{CountBlocks, Forget, Piece, Prune, Pruned};
 use crate::pieces::run_piece;
 use crate::road::Road;
 use crate::table::Table;
@@ -63,6 +63,7 @@ impl Stop {
 /// What removes expired rows of one table.
 pub(crate) struct Pruner {
     prune: Prune,
+    forget: Option<Forget>,
     count: CountBlocks,
     /// Set when the sessions close.
     pub(crate) closing: Stop,
@@ -70,7 +71,12 @@ pub(crate) struct Pruner {
 
 impl Pruner {
     pub(crate) fn new(table: &Table) -> Self {
-        Self { prune: Prune::new(table), count: CountBlocks::new(table), closing: Stop::default() }
+        Self {
+            prune: Prune::new(table),
+            forget: Forget::new(table),
+            count: CountBlocks::new(table),
+            closing: Stop::default(),
+        }
     }
 
     /// Removes what has expired; how many rows. While it is another process' turn, it waits for its own.
@@ -95,7 +101,24 @@ impl Pruner {
                 break;
             }
         }
+        self.forget(road, stop).await?;
         Ok(gone)
+    }
+
+    /// Forgets replaced ids that no longer work. Two that are at it do not get in each other's way.
+    async fn forget(&self, road: &Road, stop: &Stop) -> Result<(), Error> {
+        let Some(forget) = &self.forget else { return Ok(()) };
+        let mut next = Some(Uuid::nil());
+        while let (Some(after), false) = (next, self.closing.is_set() || stop.is_set()) {
+            let begin = Instant::now();
+            let deadline = begin + road.limits.call_timeout;
+            next = Forget::next(&run_piece(road, forget, after, deadline).await?)?;
+            let pause = begin.elapsed().mul_f64(PAUSE_SHARE).max(SHORTEST_PAUSE);
+            if next.is_some() && !stop.pause(pause).await {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn piece(&self, road: &Road, piece: Piece) -> Result<Pruned, Error> {

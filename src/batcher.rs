@@ -66,16 +66,30 @@ pub(crate) struct Batcher<O: Operation> {
     state: Mutex<State<O::Call>>,
     /// What an answer weighs, from those that came.
     answer_bytes: AtomicUsize,
+    pass: Option<Pass<O::Call>>,
 }
+
+/// Takes over calls that another queue answers, with the deadline that they have.
+pub(crate) type Pass<C> = Box<dyn Fn(Vec<(C, Reply)>, Instant) + Send + Sync>;
 
 impl<O: Operation> Batcher<O> {
     pub(crate) fn new(operation: O, road: &Arc<Road>) -> Arc<Self> {
+        Self::passing(operation, road, None)
+    }
+
+    /// A queue some of whose calls another one answers.
+    pub(crate) fn passing(
+        operation: O,
+        road: &Arc<Road>,
+        pass: Option<Pass<O::Call>>,
+    ) -> Arc<Self> {
         let state = State { queue: VecDeque::new(), away: 0, untaken: 0 };
         Arc::new(Self {
             operation,
             road: Arc::clone(road),
             state: Mutex::new(state),
             answer_bytes: AtomicUsize::new(FIRST_ANSWER_BYTES),
+            pass,
         })
     }
 
@@ -114,15 +128,36 @@ impl<O: Operation> Batcher<O> {
         let added = state.queue.len() - before;
         // Counted in before anything can settle.
         self.road.take_in(added + refused.len());
+        self.send_off(state, added);
+        if !refused.is_empty() {
+            self.road.deliver(&[], refused, Taken::default());
+        }
+    }
+
+    /// Takes over calls that another queue has taken in.
+    pub(crate) fn take_over(
+        self: &Arc<Self>,
+        calls: impl IntoIterator<Item = (O::Call, Reply)>,
+        deadline: Instant,
+    ) {
+        let mut state = self.lock();
+        let before = state.queue.len();
+        let pending = |(call, reply)| Pending { call, reply, deadline };
+        state.queue.extend(calls.into_iter().map(pending));
+        let added = state.queue.len() - before;
+        self.road.waiting.fetch_add(added, Ordering::Relaxed);
+        self.send_off(state, added);
+    }
+
+    /// Sends off what can leave now that calls were added.
+    fn send_off(self: &Arc<Self>, mut state: MutexGuard<'_, State<O::Call>>, added: usize) {
+        let limits = &self.road.limits;
         let free =
             if state.untaken < MAX_UNTAKEN { limits.away.saturating_sub(state.away) } else { 0 };
         let departures = added.div_ceil(limits.batch).min(free);
         let is_first = state.away == 0;
         state.away += departures;
         drop(state);
-        if !refused.is_empty() {
-            self.road.deliver(&[], refused, Taken::default());
-        }
         for departure in 0..departures {
             self.depart(is_first && departure == 0);
         }
@@ -198,7 +233,7 @@ impl<O: Operation> Batcher<O> {
     fn take_batch(&self, queue: &mut VecDeque<Pending<O::Call>>) -> Option<Batch<O::Call>> {
         let limits = &self.road.limits;
         let first = queue.pop_front()?;
-        let deadline = first.deadline;
+        let mut deadline = first.deadline;
         let youngest = deadline + limits.call_timeout / AGE_PARTS;
         let answer = self.answer_bytes.load(Ordering::Relaxed);
         let mut weight = answer + self.operation.weight(&first.call);
@@ -218,6 +253,8 @@ impl<O: Operation> Batcher<O> {
                 calls.first().is_some_and(|first| self.operation.may_join(first, &next.call));
             if joins {
                 weight += answer + self.operation.weight(&next.call);
+                // Calls that were taken over are older than their place in the queue.
+                deadline = deadline.min(next.deadline);
                 calls.push(next.call);
                 replies.push(next.reply);
             } else {
@@ -235,14 +272,24 @@ impl<O: Operation> Batcher<O> {
         self.road.counters.batches.add(1);
         let answers = self.runner().guarded(&calls, Form::Set, deadline).await;
         self.learn(&answers.rows);
-        let (settled, alone): (Vec<_>, Vec<_>) = calls
-            .into_iter()
-            .zip(replies.into_iter().zip(answers.verdicts))
-            .partition(|(_, (_, verdict))| !matches!(verdict, Ok(Verdict::Alone)));
-        let settled = settled.into_iter().map(|(_, (reply, verdict))| (reply, settle(verdict)));
-        self.deliver(&answers.rows, settled.collect());
-        for (call, (reply, _)) in alone {
+        let mut settled = Vec::with_capacity(calls.len());
+        let mut passed = Vec::new();
+        let mut alone = Vec::new();
+        for (call, (reply, verdict)) in
+            calls.into_iter().zip(replies.into_iter().zip(answers.verdicts))
+        {
+            match (verdict, &self.pass) {
+                (Ok(Verdict::Alone), _) => alone.push((call, reply)),
+                (Ok(Verdict::Pass), Some(_)) => passed.push((call, reply)),
+                (verdict, _) => settled.push((reply, settle(verdict))),
+            }
+        }
+        self.deliver(&answers.rows, settled);
+        for (call, reply) in alone {
             self.road.runtime.spawn(Arc::clone(self).run_alone(call, reply, deadline));
+        }
+        if let (Some(pass), false) = (&self.pass, passed.is_empty()) {
+            pass(passed, deadline);
         }
     }
 
@@ -261,10 +308,7 @@ impl<O: Operation> Batcher<O> {
     async fn run_alone(self: Arc<Self>, call: O::Call, reply: Reply, deadline: Instant) {
         let calls = [call];
         let answers = match timeout_at(deadline, self.road.alone.acquire()).await {
-            Ok(_permit) if self.road.pool.max_size() == 1 => {
-                self.runner().again(&calls, deadline).await
-            }
-            Ok(_permit) => self.runner().guarded(&calls, Form::Alone, deadline).await,
+            Ok(_permit) => self.runner().alone(&calls, deadline).await,
             Err(_) => failed(&calls, &Error::timeout(Step::WaitingForAnswer)),
         };
         let settled = answers.verdicts.into_iter().map(settle);

@@ -118,6 +118,15 @@ impl Error {
         Self::new(Kind::Table, message)
     }
 
+    /// Nothing is there to remember replaced ids.
+    pub(crate) fn no_companion(table: &str) -> Self {
+        let name = crate::companion::name(table);
+        Self::table(format!(
+            "refresh needs the table {name:?}, which remembers replaced ids: give init the option refreshInterval; connect \
+             makes it unless createTable is false or the role's rights do not suffice"
+        ))
+    }
+
     /// Something that cannot happen happened.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)

@@ -9,7 +9,9 @@
 //! | [`options`] | what can be chosen, and every default |
 //! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
 //! | [`table`] | creates the table, adopts it, verifies it |
+//! | [`companion`] | the table beside it that remembers replaced ids |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
+//! | [`ids`] | how a caller's id relates to the one in the table: the same, or its hash |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
 //! | [`handle`] | what a session is known by in lists |
 //! | [`advisory`] | keys of the locks that processes agree on |
@@ -29,11 +31,13 @@ mod advisory;
 mod attempt;
 pub mod background;
 mod batcher;
+mod companion;
 pub mod connect;
 mod eager;
 pub mod error;
 pub mod fields;
 pub mod handle;
+mod ids;
 mod metronome;
 mod operations;
 pub mod options;

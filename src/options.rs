@@ -10,6 +10,18 @@ pub const LIST_LIMIT: u32 = 1_000;
 pub struct Options {
     /// Idle length: what create and extend grant.
     pub session_length: Duration,
+    /// No expiry passes the creation plus this.
+    pub absolute_length: Option<Duration>,
+    /// An extend writes nothing if the session was created or extended less than this ago.
+    pub extend_interval: Duration,
+    /// Sessions whose id is older than this get a new one when they are validated.
+    pub refresh_interval: Option<Duration>,
+    /// How long a replaced id goes on working.
+    pub refresh_grace: Duration,
+    /// Whether the table that remembers replaced ids is set up even without `refresh_interval`.
+    pub remember_ids: bool,
+    /// Whether the table holds hashes of the ids, which open no session.
+    pub hash_ids: bool,
     /// The table's name.
     pub table_name: String,
     /// The table's schema; `None`: found through the connection's search_path.
@@ -55,6 +67,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             session_length: Duration::from_millis(1_209_600_000),
+            absolute_length: None,
+            extend_interval: Duration::from_millis(0),
+            refresh_interval: None,
+            refresh_grace: Duration::from_millis(30_000),
+            remember_ids: true,
+            hash_ids: true,
             table_name: "sess".to_owned(),
             schema_name: None,
             create_table: true,
@@ -73,7 +91,16 @@ impl Default for Options {
     }
 }
 
+/// What `refreshInterval: true` means.
+pub const REFRESH_INTERVAL: Duration = Duration::from_millis(900_000);
+
 impl Options {
+    /// The defaults of the functions of `pg-sess`: names are folded, ids are stored as they are, and
+    /// nothing is kept besides the one table.
+    pub fn of_functions() -> Self {
+        Self { hash_ids: false, remember_ids: false, fold_names: true, ..Self::default() }
+    }
+
     /// No call takes longer than this.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.connect_timeout + self.query_timeout

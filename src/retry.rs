@@ -1,7 +1,8 @@
 //! Which failure may be followed by another attempt. The loop that asks is in `attempt`; nothing else tries twice.
 //!
 //! An attempt may follow if doing the work twice is the same as doing it once. That holds for every operation here:
-//! create carries its own id and inserts with ON CONFLICT, extend and destroy name their rows.
+//! create carries its own id and inserts with ON CONFLICT, refresh finds the note of what it did, the others name their
+//! rows.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use crate::error::Error;
 
 /// A pool can hold this many dead connections in a row after its own size is used up.
 const SPARE_ATTEMPTS: usize = 2;
+/// A conflict passes when the others are done. More in a row, and it is none that passes.
+const CONFLICTS: usize = 100;
 /// A pause that lets a conflicting transaction, or one more connection slot, come free.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -18,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Attempts {
     deadline: Instant,
     left: usize,
+    conflicts_left: usize,
     /// An earlier attempt may have done the work without our seeing the answer.
     ambiguous: bool,
     /// Why there was no connection, when that was worth another try.
@@ -27,7 +31,13 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// One sweep can hit every connection of the pool, hence `pool_size`.
     pub(crate) fn new(deadline: Instant, pool_size: usize) -> Self {
-        Self { deadline, left: pool_size + SPARE_ATTEMPTS, ambiguous: false, refusal: None }
+        Self {
+            deadline,
+            left: pool_size + SPARE_ATTEMPTS,
+            conflicts_left: CONFLICTS,
+            ambiguous: false,
+            refusal: None,
+        }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -62,10 +72,11 @@ impl Attempts {
     pub(crate) async fn after_statement(&mut self, error: Error) -> Result<(), Error> {
         let lost = error.is_connection_lost();
         let may_follow = lost || error.is_stale_statement() || error.is_conflict();
-        if !may_follow || self.left == 0 || Instant::now() >= self.deadline {
+        let left = if error.is_conflict() { &mut self.conflicts_left } else { &mut self.left };
+        if !may_follow || *left == 0 || Instant::now() >= self.deadline {
             return Err(error);
         }
-        self.left -= 1;
+        *left -= 1;
         self.ambiguous |= lost && may_have_happened(&error);
         if error.is_conflict() {
             sleep(PAUSE).await;

@@ -207,8 +207,8 @@ impl Drop for Work<'_> {
 
 fn owned(rows: &[Row], outcome: Result<Answer, Error>) -> Result<Outcome, Error> {
     match outcome? {
-        Answer::Row(place) | Answer::NewRow(place) => match rows.get(place) {
-            Some(row) => SessionRow::read(row).map(|row| Outcome::Session(Some(row))),
+        Answer::Row(place, id) | Answer::NewRow(place, id) => match rows.get(place) {
+            Some(row) => SessionRow::read(row, id).map(|row| Outcome::Session(Some(row))),
             None => Err(Error::internal("an answer points at no row")),
         },
         Answer::NoSession => Ok(Outcome::Session(None)),

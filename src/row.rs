@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use crate::error::Error;
 use crate::session_id::SessionId;
@@ -42,9 +41,10 @@ pub struct ListedRow {
 }
 
 impl SessionRow {
-    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
+    /// `id`: the one that opens the session, which the row itself may hold as a hash.
+    pub(crate) fn read(row: &Row, id: SessionId) -> Result<Self, Error> {
         Ok(Self {
-            id: SessionId::from_uuid(row.try_get::<_, Uuid>(0)?),
+            id,
             creation_date: time(row, 1)?,
             last_updated: time(row, 2)?,
             expiration: time(row, 3)?,

@@ -6,30 +6,39 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use crate::background::{self, Pruner, Stop};
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Pass};
+use crate::companion;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::fields::{Field, FieldSpec, check_fields};
 use crate::handle;
+use crate::ids::{Ids, Lookup};
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
 use crate::operations::destroy_all::DestroyAll;
+use crate::operations::due::Due;
 use crate::operations::extend::extend;
 use crate::operations::figures::Count;
 use crate::operations::list::List;
 use crate::operations::locking::Locking;
+use crate::operations::refresh::{Refresh, Renewal};
+use crate::operations::update::{Change, Update};
 use crate::operations::validate::{self, Validate};
+use crate::operations::{Sql, convert, trail, values};
 use crate::options::Options;
 use crate::pieces;
-use crate::pool::Pool;
+use crate::pool::{Pool, Request};
 use crate::road::Road;
 use crate::session_id::SessionId;
 use crate::stats::Stats;
 use crate::table::{self, Table};
+use crate::text::from_hex;
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
@@ -47,7 +56,22 @@ pub enum IdOperation {
     Validate,
     Extend,
     Destroy,
+    Refresh,
 }
+
+/// Fields of a session that are to change.
+#[derive(Clone, Debug)]
+pub struct FieldChange {
+    /// The session's id.
+    pub id: SessionId,
+    /// Which fields, by their place in the table's fields, ascending.
+    pub given: Vec<u16>,
+    /// Their values.
+    pub values: Vec<FieldValue>,
+}
+
+/// How many plain ids are hashed in one statement.
+const HASHED_AT_ONCE: i64 = 500;
 
 /// A field as it turned out in the table.
 #[derive(Clone, Debug)]
@@ -79,19 +103,46 @@ struct Queues {
     validate: Arc<Batcher<Validate>>,
     extend: Arc<Batcher<Locking>>,
     destroy: Arc<Batcher<Locking>>,
+    update: Arc<Batcher<Update>>,
+    /// Missing where no companion is there to remember replaced ids.
+    refresh: Option<Arc<Batcher<Refresh>>>,
     list: Arc<Batcher<List>>,
     destroy_all: DestroyAll,
     pruner: Arc<Pruner>,
     count: Count,
 }
 
+/// Sessions that may be due for a new id go from validate to refresh.
+fn pass_to(refresh: Arc<Batcher<Refresh>>, ids: Ids) -> Pass<Lookup> {
+    Box::new(move |calls, deadline| {
+        let renewal = |session| Renewal { session, new: ids.random(), if_due: true };
+        refresh.take_over(
+            calls.into_iter().map(|(session, reply)| (renewal(session), reply)),
+            deadline,
+        );
+    })
+}
+
 impl Queues {
     fn new(table: Table, options: &Options, road: &Arc<Road>) -> Self {
+        let Options { refresh_interval, refresh_grace, .. } = *options;
+        let due = Arc::new(Due::default());
+        let refreshed = Arc::clone(&road.counters.refreshed);
+        let refresh =
+            Refresh::new(&table, refresh_interval, refresh_grace, Arc::clone(&due), refreshed)
+                .map(|operation| Batcher::new(operation, road));
+        let refreshing = refresh_interval.filter(|_| refresh.is_some());
+        let pass = refresh.clone().map(|refresh| pass_to(refresh, table.ids));
         Self {
             create: Batcher::new(Create::new(&table, options.session_length), road),
-            validate: Batcher::new(Validate::new(&table), road),
-            extend: Batcher::new(extend(&table, options.session_length), road),
+            validate: Batcher::passing(Validate::new(&table, refreshing, due), road, pass),
+            extend: Batcher::new(
+                extend(&table, options.session_length, options.extend_interval),
+                road,
+            ),
             destroy: Batcher::new(destroy(&table), road),
+            update: Batcher::new(Update::new(&table), road),
+            refresh,
             list: Batcher::new(List::new(&table), road),
             destroy_all: DestroyAll::new(&table),
             pruner: prune_in_background(&table, options, road),
@@ -105,6 +156,8 @@ impl Queues {
             + self.validate.waiting()
             + self.extend.waiting()
             + self.destroy.waiting()
+            + self.update.waiting()
+            + self.refresh.as_ref().map_or(0, |refresh| refresh.waiting())
             + self.list.waiting()
     }
 }
@@ -193,7 +246,7 @@ impl Sessions {
         given: Vec<u16>,
         values: Vec<FieldValue>,
     ) -> Result<SessionRow, Error> {
-        let new = NewSession { id: SessionId::random(), given, values };
+        let new = NewSession { id: self.new_id()?, given, values };
         let outcome = self.wait(|reply| self.submit_creates([(new, reply)])).await?;
         match outcome {
             Outcome::Session(Some(row)) => Ok(row),
@@ -220,6 +273,33 @@ impl Sessions {
     /// Removes a session's row. `false`: there was none.
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
         self.ask(IdOperation::Destroy, id).await.map(is_done)
+    }
+
+    /// Changes fields of a live session, by their place in the table's fields, ascending; nothing else of it. The row
+    /// as it is then; `None`: unknown or expired.
+    pub async fn update(
+        &self,
+        id: SessionId,
+        given: Vec<u16>,
+        values: Vec<FieldValue>,
+    ) -> Result<Option<SessionRow>, Error> {
+        let change = FieldChange { id, given, values };
+        match self.wait(|reply| self.submit_updates([(change, reply)])).await? {
+            Outcome::Session(row) => Ok(row),
+            _ => Err(Error::internal("update was answered by another operation")),
+        }
+    }
+
+    /// Gives a live session a new id; its fields and its creation date stay. The row under its new id; `None`: unknown
+    /// or expired.
+    ///
+    /// The old id works for `refresh_grace` more. Whoever refreshes it meanwhile, from whatever process, gets the same
+    /// new id, so it is retried when the connection is lost.
+    pub async fn refresh(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
+        match self.ask(IdOperation::Refresh, id).await? {
+            Outcome::Session(row) => Ok(row),
+            _ => Err(Error::internal("refresh was answered by another operation")),
+        }
     }
 
     /// The live sessions that a search means, newest first.
@@ -264,7 +344,58 @@ impl Sessions {
 
     /// What the session with this id is known by in lists. Asks no server.
     pub fn handle(&self, id: SessionId) -> String {
-        handle::of_stored(id.as_uuid())
+        handle::of_stored(Ids::new(self.options.hash_ids).stored(id))
+    }
+
+    /// Hashes the ids that are still plain, from before `hash_ids`; how many. Sessions that are used meanwhile go on
+    /// working, and each is hashed by its own use anyway.
+    pub async fn hash_plain_ids(&self) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        let table = &self.queues()?.table;
+        if table.ids == Ids::Plain {
+            return Err(Error::argument("hashPlainIds needs the option hashIds"));
+        }
+        while self.hash_plain_notes(table).await? > 0 {}
+        let some: Sql = convert::some_sql(table).into();
+        let mut count = 0;
+        loop {
+            let hashed =
+                self.run_once(Request::new(&some).with(HASHED_AT_ONCE, Type::INT8)).await?;
+            if hashed.is_empty() {
+                return Ok(count);
+            }
+            count += hashed.len() as u64;
+        }
+    }
+
+    /// Hashes some of the plain ids among those that were replaced; how many rows. Where both ids are plain, whoever
+    /// holds the old one must find the new one, which can then only be sealed.
+    async fn hash_plain_notes(&self, table: &Table) -> Result<usize, Error> {
+        let Some(companion) = &table.companion else { return Ok(0) };
+        let plain: Sql = companion::plain_sql(companion).into();
+        let rows = self.run_once(Request::new(&plain).with(HASHED_AT_ONCE, Type::INT8)).await?;
+        let (mut old, mut new, mut sealed) = (vec![], vec![], vec![]);
+        for row in &rows {
+            let ids: [Uuid; 2] = [row.try_get(0)?, row.try_get(1)?];
+            let [id, successor] = ids.map(SessionId::from_uuid);
+            let is_readable = ids.iter().all(|id| table.ids.is_to_be_hashed(*id));
+            old.push(id.as_uuid());
+            new.push(successor.as_uuid());
+            sealed.push(is_readable.then(|| companion::seal(table.ids, id, successor)).flatten());
+        }
+        let hash: Sql = companion::hash_plain_sql(companion).into();
+        let request = Request::new(&hash)
+            .with(old, Type::UUID_ARRAY)
+            .with(new, Type::UUID_ARRAY)
+            .with(sealed, Type::BYTEA_ARRAY);
+        if rows.is_empty() { Ok(0) } else { Ok(self.run_once(request).await?.len()) }
+    }
+
+    /// Runs a statement that belongs to no call.
+    async fn run_once(&self, request: Request) -> Result<Vec<Row>, Error> {
+        let deadline = Instant::now() + self.options.call_timeout();
+        let connection = self.road.pool.get(deadline).await?;
+        connection.run(&request, deadline).await
     }
 
     /// Counts a call that is not batched.
@@ -294,12 +425,30 @@ impl Sessions {
         calls: impl IntoIterator<Item = (SessionId, Reply)>,
     ) {
         match self.queues() {
-            Ok(queues) => match operation {
-                IdOperation::Validate => queues.validate.push(calls),
-                IdOperation::Extend => queues.extend.push(calls),
-                IdOperation::Destroy => queues.destroy.push(calls),
-            },
+            Ok(queues) => {
+                let ids = queues.table.ids;
+                let calls = calls.into_iter().map(|(id, reply)| (ids.lookup(id), reply));
+                match operation {
+                    IdOperation::Validate => queues.validate.push(calls),
+                    IdOperation::Extend => queues.extend.push(calls),
+                    IdOperation::Destroy => queues.destroy.push(calls),
+                    IdOperation::Refresh => self.submit_refreshes(queues, calls),
+                }
+            }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    fn submit_refreshes(&self, queues: &Queues, calls: impl Iterator<Item = (Lookup, Reply)>) {
+        let ids = queues.table.ids;
+        match &queues.refresh {
+            Some(refresh) => refresh.push(calls.map(|(session, reply)| {
+                (Renewal { session, new: ids.random(), if_due: false }, reply)
+            })),
+            None => {
+                let error = Error::no_companion(&self.options.table_name);
+                self.refuse(calls.map(|(_, reply)| reply), &error);
+            }
         }
     }
 
@@ -311,10 +460,7 @@ impl Sessions {
                 let (sound, wrong): (Vec<_>, Vec<_>) =
                     calls.into_iter().partition(|(call, _)| call.fits(fields));
                 queues.create.push(sound);
-                if !wrong.is_empty() {
-                    let error = Error::argument("the given fields and their values do not match");
-                    self.refuse(wrong.into_iter().map(|(_, reply)| reply), &error);
-                }
+                self.refuse_unfit(wrong.into_iter().map(|(_, reply)| reply));
             }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
         }
@@ -332,6 +478,48 @@ impl Sessions {
         }
     }
 
+    /// Takes in changes of fields.
+    pub fn submit_updates(&self, calls: impl IntoIterator<Item = (FieldChange, Reply)>) {
+        match self.queues() {
+            Ok(queues) => {
+                let fields = queues.table.columns.len();
+                let (sound, wrong): (Vec<_>, Vec<_>) = calls
+                    .into_iter()
+                    .partition(|(call, _)| values::fit(&call.given, &call.values, fields));
+                let change = |FieldChange { id, given, values }| Change {
+                    session: queues.table.ids.lookup(id),
+                    given,
+                    values,
+                };
+                queues.update.push(sound.into_iter().map(|(call, reply)| (change(call), reply)));
+                self.refuse_unfit(wrong.into_iter().map(|(_, reply)| reply));
+            }
+            Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    fn refuse_unfit(&self, mut replies: impl ExactSizeIterator<Item = Reply>) {
+        if replies.len() > 0 {
+            let error = Error::argument("the given fields and their values do not match");
+            self.refuse(&mut replies, &error);
+        }
+    }
+
+    /// An id for a new session.
+    pub fn new_id(&self) -> Result<SessionId, Error> {
+        Ok(self.queues()?.table.ids.random())
+    }
+
+    /// Under which ids the row of a session may stand in the table: what the statements for `pg` take.
+    pub fn stored_ids(&self, id: SessionId) -> Result<Vec<Uuid>, Error> {
+        Ok(self.queues()?.table.ids.lookup(id).stored().collect())
+    }
+
+    /// Under which id the row of a new session stands.
+    pub fn stored_id(&self, id: SessionId) -> Result<Uuid, Error> {
+        Ok(self.queues()?.table.ids.stored(id).as_uuid())
+    }
+
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
         let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
@@ -346,13 +534,39 @@ impl Sessions {
             IdOperation::Validate => validate::sql(&queues.table, Reader::Pg),
             IdOperation::Extend => queues.extend.operation().alone_sql().to_owned(),
             IdOperation::Destroy => queues.destroy.operation().alone_sql().to_owned(),
+            IdOperation::Refresh => match &queues.refresh {
+                Some(refresh) => refresh.operation().alone_for_pg().to_owned(),
+                None => return Err(Error::no_companion(&self.options.table_name)),
+            },
         })
+    }
+
+    /// The statement that finds sessions under replaced ids, in the same form. `None`: no id was ever replaced.
+    pub fn trail_statement_for_pg(&self) -> Result<Option<String>, Error> {
+        Ok(trail::rows_sql(&self.queues()?.table, Reader::Pg))
+    }
+
+    /// The id that opens a session, for the caller who asked for it under `id` and was given this path, in digits.
+    pub fn follow(&self, id: SessionId, path: &str) -> Result<Option<SessionId>, Error> {
+        let path: Vec<Vec<u8>> = path.split(',').map(from_hex).collect();
+        Ok(companion::follow(self.queues()?.table.ids, id, &path))
+    }
+
+    /// The successor of `id`, sealed for whoever holds `id`, as refresh's statement takes it.
+    pub fn seal(&self, id: SessionId, successor: SessionId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(companion::seal(self.queues()?.table.ids, id, successor))
     }
 
     /// The statement that creates a session, in the form that runs in a transaction of the caller: `$1` is the id,
     /// then come the given fields.
     pub fn create_statement_for_pg(&self, given: &[u16]) -> Result<String, Error> {
         Ok(self.queues()?.create.operation().alone_sql(given, Reader::Pg))
+    }
+
+    /// The statement that changes a session's fields, in the form that runs in a transaction of the caller: `$1` is an
+    /// array of ids, then come the given fields.
+    pub fn update_statement_for_pg(&self, given: &[u16]) -> Result<String, Error> {
+        Ok(self.queues()?.update.operation().alone_sql(given, Reader::Pg))
     }
 
     /// The statement that lists what `search` means, for a connection of the caller. `$1` is the most rows there may
@@ -389,6 +603,7 @@ impl Sessions {
             batches: counters.batches.get(),
             errors: counters.errors.get(),
             pruned: counters.pruned.get(),
+            refreshed: counters.refreshed.get(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Counters that cost one atomic addition each; read at once by `stats()`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the pool and the queues look like now, and what has happened since the start.
@@ -19,6 +20,8 @@ pub struct Stats {
     pub errors: u64,
     /// Rows of expired sessions removed so far.
     pub pruned: u64,
+    /// Sessions that got a new id so far.
+    pub refreshed: u64,
 }
 
 /// A number that only grows.
@@ -35,11 +38,12 @@ impl Counter {
     }
 }
 
-/// What the batcher counts.
+/// What is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) calls: Counter,
     pub(crate) batches: Counter,
     pub(crate) errors: Counter,
     pub(crate) pruned: Counter,
+    pub(crate) refreshed: Arc<Counter>,
 }

@@ -5,12 +5,15 @@
 //! can use a table that is complete.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
+use crate::companion;
 use crate::error::Error;
 use crate::fields::{Field, SESSION_COLUMNS, check_name};
+use crate::ids::Ids;
 use crate::options::Options;
 use crate::pool::{Connection, Request};
 use crate::text::quote_name;
@@ -24,6 +27,12 @@ pub struct Table {
     /// Schema-qualified and quoted.
     pub(crate) sql_name: String,
     pub(crate) clocks: Clocks,
+    /// The table that remembers replaced ids, as SQL, if there is one.
+    pub(crate) companion: Option<String>,
+    /// What its ids look like.
+    pub(crate) ids: Ids,
+    /// No session lives longer than this, counted from its creation.
+    pub(crate) absolute_length: Option<Duration>,
     /// In the caller's order.
     pub(crate) columns: Vec<FieldColumn>,
     /// Differences that do no harm, in words.
@@ -41,6 +50,13 @@ pub(crate) struct SessionLimit {
     /// Its column's type, with its modifier: what a value becomes in the table.
     pub(crate) type_name: String,
     pub(crate) limit: u32,
+}
+
+impl Table {
+    /// Whether a row may get another id.
+    pub(crate) fn may_move(&self) -> bool {
+        self.companion.is_some() || self.ids == Ids::Hashed
+    }
 }
 
 /// A field's column.
@@ -89,6 +105,17 @@ struct FoundColumn {
     must_be_given: bool,
 }
 
+/// What the catalogue says of the table that remembers replaced ids.
+struct FoundCompanion {
+    sql_name: String,
+    exists: bool,
+    fits: bool,
+    /// Whether this role may read and change its rows.
+    may_use: bool,
+    /// Whether this role could make it here.
+    may_create: bool,
+}
+
 /// The type that a field asks for.
 struct Wanted {
     type_oid: u32,
@@ -112,14 +139,19 @@ pub(crate) async fn set_up(
         // Before anything is added to what is no table of sessions.
         set_up.verify_session_columns(found)?;
     }
-    let is_complete = set_up.missing(found.as_ref()).is_empty();
-    if is_complete && (set_up.missing_index(found.as_ref()).is_none() || !options.create_table) {
-        return set_up.verify(found).await;
+    // Where nothing may be made, a missing index is only told of.
+    let lacks_index = options.create_table && set_up.missing_index(found.as_ref()).is_some();
+    if lacks_index || !set_up.missing(found.as_ref()).is_empty() {
+        if !options.create_table {
+            return Err(set_up.incomplete(found.as_ref()));
+        }
+        return set_up.create().await;
     }
-    if !options.create_table {
-        return Err(set_up.incomplete(found.as_ref()));
+    let companion = set_up.look_for_companion(found.as_ref()).await?;
+    if set_up.lacks(&companion)? {
+        return set_up.create().await;
     }
-    set_up.create().await
+    set_up.verify(found, companion).await
 }
 
 /// The statements that make the table where there is none.
@@ -127,7 +159,7 @@ pub(crate) fn statements(fields: &[Field], options: &Options) -> Result<Vec<Stri
     check_names(options)?;
     let set_up = SetUp { connection: None, fields, options, deadline: Instant::now() };
     set_up.limited_place()?;
-    Ok(set_up.ddl(None))
+    Ok([set_up.ddl(None), set_up.companion_ddl()].concat())
 }
 
 fn check_names(options: &Options) -> Result<(), Error> {
@@ -248,10 +280,100 @@ impl SetUp<'_> {
         for ddl in self.ddl(self.look().await?.as_ref()) {
             run(ddl).await?;
         }
-        let table = self.verify(self.look().await?).await?;
+        let found = self.look().await?;
+        let mut companion = self.look_for_companion(found.as_ref()).await?;
+        if self.lacks(&companion)? {
+            for ddl in companion::ddl(&companion.sql_name) {
+                run(ddl).await?;
+            }
+            companion = self.look_for_companion(found.as_ref()).await?;
+        }
+        let table = self.verify(found, companion).await?;
         run("COMMIT".to_owned()).await?;
         connection.release();
         Ok(table)
+    }
+
+    async fn look_for_companion(&self, found: Option<&Found>) -> Result<FoundCompanion, Error> {
+        let found = found.ok_or_else(|| self.incomplete(None))?;
+        let sql_name = companion::sql_name(Some(&found.schema), &found.name);
+        let columns: Vec<String> = companion::COLUMNS
+            .iter()
+            .map(|(name, type_name)| format!("{name} {type_name}"))
+            .collect();
+        let request = Request::new(&LOOK_COMPANION.into())
+            .with(sql_name.clone(), Type::TEXT)
+            .with(found.schema.clone(), Type::TEXT)
+            .with(columns, Type::TEXT_ARRAY);
+        let rows = self.connection()?.run(&request, self.deadline).await?;
+        let row = rows.first().ok_or_else(|| Error::internal("the catalogue gave no row"))?;
+        Ok(FoundCompanion {
+            sql_name,
+            exists: row.try_get("is_there")?,
+            fits: row.try_get("fits")?,
+            may_use: row.try_get("may_use")?,
+            may_create: row.try_get("may_create")?,
+        })
+    }
+
+    /// Whether the companion is to be made. Where it is only wanted in case somebody calls `refresh`, a role that
+    /// cannot make it goes without.
+    fn lacks(&self, companion: &FoundCompanion) -> Result<bool, Error> {
+        if companion.exists {
+            return Ok(false);
+        }
+        if self.options.refresh_interval.is_none() {
+            let is_wanted = self.options.remember_ids && self.options.create_table;
+            return Ok(is_wanted && companion.may_create);
+        }
+        if self.options.create_table {
+            return Ok(true);
+        }
+        Err(Error::table(format!(
+            "table {} does not exist, and createTable is false; refreshInterval needs it",
+            companion.sql_name
+        )))
+    }
+
+    /// What makes the companion where there is no table yet.
+    fn companion_ddl(&self) -> Vec<String> {
+        if !self.options.remember_ids && self.options.refresh_interval.is_none() {
+            return Vec::new();
+        }
+        let schema = self.options.schema_name.as_deref();
+        companion::ddl(&companion::sql_name(schema, &self.options.table_name)).to_vec()
+    }
+
+    /// The companion, if it can be used.
+    fn verify_companion(
+        &self,
+        companion: FoundCompanion,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<String>, Error> {
+        let FoundCompanion { sql_name, exists, fits, may_use, .. } = companion;
+        if !exists {
+            return Ok(None);
+        }
+        if !may_use {
+            let message = format!(
+                "this role may not use table {sql_name}, so it does not know of replaced ids: GRANT SELECT, INSERT, \
+                 UPDATE, DELETE on it"
+            );
+            if self.options.refresh_interval.is_some() {
+                return Err(Error::table(message));
+            }
+            notes.push(message);
+            return Ok(None);
+        }
+        if !fits {
+            let columns: Vec<String> =
+                companion::COLUMNS.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
+            return Err(Error::table(format!(
+                "table {sql_name} exists but does not fit; expected the columns {} and a unique index on old_id",
+                columns.join(", ")
+            )));
+        }
+        Ok(Some(sql_name))
     }
 
     /// What makes the table complete.
@@ -343,7 +465,11 @@ impl SetUp<'_> {
         }
     }
 
-    async fn verify(&self, found: Option<Found>) -> Result<Table, Error> {
+    async fn verify(
+        &self,
+        found: Option<Found>,
+        companion: FoundCompanion,
+    ) -> Result<Table, Error> {
         let found = found.ok_or_else(|| self.incomplete(None))?;
         let name = self.asked_name();
         let clocks = self.verify_session_columns(&found)?;
@@ -385,7 +511,18 @@ impl SetUp<'_> {
             ));
         }
         let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
-        Ok(Table { sql_name, clocks, columns, notes, limit, server_version: found.server_version })
+        let companion = self.verify_companion(companion, &mut notes)?;
+        Ok(Table {
+            sql_name,
+            clocks,
+            companion,
+            ids: Ids::new(self.options.hash_ids),
+            absolute_length: self.options.absolute_length,
+            columns,
+            notes,
+            limit,
+            server_version: found.server_version,
+        })
     }
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {
@@ -527,6 +664,19 @@ SELECT a.attname::text AS name, a.atttypid AS type_oid, a.atttypmod AS modifier,
        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS must_be_given
 FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.next = 0
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// `$1`: its name as SQL, `$2`: its schema, `$3`: its columns, each with its type behind it.
+const LOOK_COMPANION: &str = "
+SELECT c.oid IS NOT NULL AS is_there,
+       has_schema_privilege($2::text, 'CREATE') AND NOT current_setting('transaction_read_only')::bool AS may_create,
+       coalesce(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'), false) AS may_use,
+       (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+          AND a.attname || ' ' || format_type(a.atttypid, NULL) = ANY($3::text[])) = cardinality($3::text[])
+       AND EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                     AND i.indnkeyatts = 1 AND a.attname = 'old_id') AS fits
+FROM (SELECT to_regclass($1::text) AS oid) AS c";
 
 const LOOK_TYPE: &str =
     "SELECT to_regtype($1)::oid AS oid, format_type(to_regtype($1), NULL) AS name";

@@ -127,6 +127,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Two digits each as bytes; what are none is left out.
+pub(crate) fn from_hex(digits: &str) -> Vec<u8> {
+    let pair = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    digits.as_bytes().chunks_exact(2).filter_map(pair).collect()
+}
+
 /// A name as SQL: in double quotes, quotes in it doubled.
 pub(crate) fn quote_name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

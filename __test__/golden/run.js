@@ -12,6 +12,7 @@ const path = require('node:path')
 const pg = require('pg')
 const pgPromise = require('pg-promise')
 const { connect } = require('../../index.js')
+const { storedIds } = require('../support/ids.js')
 const { decode, encode, same } = require('./tag.js')
 
 /** Groups that are not about one value of one type; each has its own way below. */
@@ -77,7 +78,7 @@ async function runKind(group, cases) {
   await reader.connect()
   const sessions = await connect(connection, { fields: { c: pg_type_sql }, tableName, maxConnections: 2 })
   const storedOf = inTurn(async sess_id => {
-    const { rows } = await reader.query(storedText(tableName), [sess_id])
+    const { rows } = await reader.query(storedText(tableName), [storedIds(sess_id)])
     return rows[0].text
   })
   const outcome = async golden => {
@@ -114,7 +115,7 @@ function inTurn(call) {
 
 function storedText(tableName) {
   const name = pg.escapeIdentifier(tableName)
-  return `SELECT CASE num_nulls(c) WHEN 0 THEN format('%s', c) END AS text FROM ${name} WHERE sess_id = $1`
+  return `SELECT CASE num_nulls(c) WHEN 0 THEN format('%s', c) END AS text FROM ${name} WHERE sess_id = ANY($1::uuid[])`
 }
 
 /** What pg stored and read, with what another version of PostgreSQL did where that differs. */

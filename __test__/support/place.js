@@ -8,6 +8,7 @@ const { after } = require('node:test')
 const { Client, Pool } = require('pg')
 const pgPromise = require('pg-promise')
 const { connect } = require('../../index.js')
+const { storedIds } = require('./ids.js')
 const { createDatabase } = require('./server.js')
 
 /** @typedef {{ after(hook: () => Promise<void>): void }} TestContext */
@@ -194,8 +195,8 @@ async function age(query, sid, interval, table = 'sess') {
   const changed = await query(
     `UPDATE ${table} SET sess_creation_date = sess_creation_date - $2::interval,
        sess_last_updated = sess_last_updated - $2::interval, sess_expiration = sess_expiration - $2::interval
-     WHERE sess_id = $1 RETURNING sess_id`,
-    [sid, interval]
+     WHERE sess_id = ANY($1::uuid[]) RETURNING sess_id`,
+    [storedIds(sid), interval]
   )
   assert.equal(changed.length, 1, 'the session to be aged is in the table')
 }

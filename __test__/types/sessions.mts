@@ -172,12 +172,38 @@ expect<Equal<Awaited<ReturnType<typeof loose.create>>['whatever'], any>>()
 ;(await loose.create({ whatever: 1 })).whatever.toFixed()
 loose.list({ whatever: 1 })
 
+// Changes: each field alone, none required, the same values as in create.
+const changing = await connect(url, { fields: { user_id: 'INT NOT NULL', big: 'BIGINT', theme: 'TEXT' } })
+const changed = await changing.update('sid', { theme: null, big: 1n, user_id: undefined })
+expect<Equal<NonNullable<typeof changed>['user_id'], number>>()
+expect<Equal<Awaited<ReturnType<typeof changing.update>>, Awaited<ReturnType<typeof changing.validate>>>>()
+changing.update('sid', {})
+// @ts-expect-error may be null
+changed.theme
+// @ts-expect-error no such field
+changing.update('sid', { them: 'dark' })
+// @ts-expect-error not of this type
+changing.update('sid', { user_id: true })
+// @ts-expect-error NOT NULL
+changing.update('sid', { user_id: null })
+// @ts-expect-error no changes
+changing.update('sid')
+expect<Equal<Awaited<ReturnType<typeof changing.refresh>>, Awaited<ReturnType<typeof changing.validate>>>>()
+// @ts-expect-error a length or a switch
+connect(url, { fields: FIELDS, refreshInterval: 'hourly' })
+expect<Equal<Awaited<ReturnType<typeof changing.hashPlainIds>>, number>>()
+
 // Options.
 const options: ConnectOptions<{ user_id: 'INT' }>[] = [
   { fields: { user_id: 'INT' } },
   {
     fields: { user_id: 'INT' },
     sessionLength: 1,
+    absoluteLength: 1,
+    extendInterval: 0,
+    hashIds: false,
+    refreshInterval: true,
+    refreshGrace: 1,
     tableName: 'logins',
     schemaName: 'app',
     createTable: false,
@@ -191,6 +217,11 @@ const options: ConnectOptions<{ user_id: 'INT' }>[] = [
   {
     fields: { user_id: 'INT' },
     sessionLength: undefined,
+    absoluteLength: undefined,
+    extendInterval: undefined,
+    hashIds: undefined,
+    refreshInterval: undefined,
+    refreshGrace: undefined,
     tableName: undefined,
     schemaName: undefined,
     createTable: undefined,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Error, Result, Status};
+use napi::{Either, Error, Result, Status};
 use napi_derive::napi;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -22,11 +22,12 @@ use crate::background::Stop;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
-use crate::options::{LIST_LIMIT, MaxSessions, Options};
+use crate::options::{LIST_LIMIT, MaxSessions, Options, REFRESH_INTERVAL};
 use crate::session_id::SessionId;
 use crate::sessions::{
-    FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink, Taken,
+    FieldChange, FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink, Taken,
 };
+use crate::text::{from_hex, hex};
 use crate::tls::TlsOptions;
 
 mod packed;
@@ -120,6 +121,11 @@ pub struct Field {
 #[allow(missing_docs, reason = "described in options.rs")]
 pub struct SessionsOptions {
     pub session_length: Option<f64>,
+    pub absolute_length: Option<f64>,
+    pub extend_interval: Option<f64>,
+    pub refresh_interval: Option<Either<bool, f64>>,
+    pub refresh_grace: Option<f64>,
+    pub hash_ids: Option<bool>,
     pub table_name: Option<String>,
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
@@ -134,7 +140,8 @@ pub struct SessionsOptions {
     pub prune_interval: Option<f64>,
     pub max_sessions: Option<MaxSessionsOption>,
     pub only_maintains: Option<bool>,
-    pub fold_names: Option<bool>,
+    /// Whether the functions of `pg-sess` are asked: they have defaults of their own.
+    pub for_functions: Option<bool>,
 }
 
 /// How many live sessions there may be with the same value of a field.
@@ -157,6 +164,7 @@ pub struct CoreStats {
     pub batches: f64,
     pub errors: f64,
     pub pruned: f64,
+    pub refreshed: f64,
 }
 
 /// Which operation a packed list of ids is for.
@@ -166,6 +174,7 @@ pub enum IdCall {
     Validate,
     Extend,
     Destroy,
+    Refresh,
 }
 
 impl From<IdCall> for IdOperation {
@@ -174,6 +183,7 @@ impl From<IdCall> for IdOperation {
             IdCall::Validate => IdOperation::Validate,
             IdCall::Extend => IdOperation::Extend,
             IdCall::Destroy => IdOperation::Destroy,
+            IdCall::Refresh => IdOperation::Refresh,
         }
     }
 }
@@ -264,26 +274,9 @@ impl Core {
     /// Sets up the table; the outcome of call `number` describes it.
     #[napi(catch_unwind)]
     pub fn set_up(&self, number: i64) {
-        let sessions = Arc::clone(&self.sessions);
-        self.single(number, async move {
+        self.single(number, |sessions| async move {
             let notes = sessions.set_up().await?;
             packed::table(&sessions, &notes)
-        });
-    }
-
-    /// Does what is not batched; its outcome is that of call `number`.
-    fn single(
-        &self,
-        number: i64,
-        work: impl Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
-    ) {
-        let deliveries = Arc::clone(&self.deliveries);
-        self.runtime.spawn(async move {
-            // A task of its own, so that a panic in it is an outcome, too.
-            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended this call"))
-            });
-            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 
@@ -309,6 +302,39 @@ impl Core {
         }
     }
 
+    /// Hashes ids that are still plain; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn hash_plain_ids(&self, number: i64) {
+        self.single(
+            number,
+            |sessions| async move { sessions.hash_plain_ids().await.map(Value::from) },
+        );
+    }
+
+    /// Takes in changes of fields. `calls`: a JSON array, for each call the id, the places of the given fields and their
+    /// values.
+    #[napi(catch_unwind)]
+    pub fn submit_updates(&self, first: i64, calls: String) -> Result<()> {
+        let calls: Vec<(String, Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
+            .map_err(|error| Error::from_reason(format!("update: {error}")))?;
+        let mut known = Vec::with_capacity(calls.len());
+        let mut unknown = Vec::new();
+        for (number, (id, given, values)) in (first.unsigned_abs()..).zip(calls) {
+            match SessionId::parse(&id) {
+                Some(id) => {
+                    let values = values.into_iter().map(field_value).collect();
+                    known.push((FieldChange { id, given, values }, Reply::Number(number)));
+                }
+                None => unknown.push((number, Ok(Answer::NoSession))),
+            }
+        }
+        if !unknown.is_empty() {
+            self.deliveries.deliver(&[], &unknown, Taken::default());
+        }
+        self.sessions.submit_updates(known);
+        Ok(())
+    }
+
     /// Takes in new sessions. `calls`: a JSON array, for each call the places of the given fields and their values
     /// (text, null, or `{"hex": …}` for bytes).
     #[napi(catch_unwind)]
@@ -316,11 +342,12 @@ impl Core {
         let calls: Vec<(Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
             .map_err(|error| Error::from_reason(format!("create: {error}")))?;
         let numbers = first.unsigned_abs()..;
+        let id = || self.sessions.new_id().map_err(reason);
         let calls = numbers.zip(calls).map(|(number, (given, values))| {
             let values = values.into_iter().map(field_value).collect();
-            (NewSession { id: SessionId::random(), given, values }, Reply::Number(number))
+            Ok((NewSession { id: id()?, given, values }, Reply::Number(number)))
         });
-        self.sessions.submit_creates(calls.collect::<Vec<_>>());
+        self.sessions.submit_creates(calls.collect::<Result<Vec<_>>>()?);
         Ok(())
     }
 
@@ -337,8 +364,7 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn destroy_all(&self, number: i64, search: String) -> Result<()> {
         let search = wanted(&search)?;
-        let sessions = Arc::clone(&self.sessions);
-        self.single(number, async move {
+        self.single(number, |sessions| async move {
             match search {
                 Some(search) => sessions.destroy_all(search).await.map(Value::from),
                 None => Ok(Value::from(0)),
@@ -351,10 +377,9 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn prune(&self, number: i64) {
         let stop = Arc::new(Stop::default());
-        let sessions = Arc::clone(&self.sessions);
         lock(&self.prunes).insert(number, Arc::clone(&stop));
         let prunes = Arc::clone(&self.prunes);
-        self.single(number, async move {
+        self.single(number, |sessions| async move {
             let outcome = sessions.prune(&stop).await;
             lock(&prunes).remove(&number);
             outcome.map(Value::from)
@@ -372,8 +397,7 @@ impl Core {
     /// How many sessions the table holds, and how much room it takes; the outcome of call `number`.
     #[napi(catch_unwind)]
     pub fn figures(&self, number: i64) {
-        let sessions = Arc::clone(&self.sessions);
-        self.single(number, async move {
+        self.single(number, |sessions| async move {
             let figures = sessions.figures().await?;
             Ok(json!({ "live": figures.live, "expired": figures.expired, "bytes": figures.bytes }))
         });
@@ -382,8 +406,7 @@ impl Core {
     /// The statements that make the table where there is none; the outcome of call `number`.
     #[napi(catch_unwind)]
     pub fn table_statements(&self, number: i64) {
-        let sessions = Arc::clone(&self.sessions);
-        self.single(number, async move { sessions.table_statements().map(Value::from) });
+        self.single(number, |sessions| async move { sessions.table_statements().map(Value::from) });
     }
 
     /// The handle of an id, or null if it is none.
@@ -432,16 +455,53 @@ impl Core {
 
     /// A new id.
     #[napi(catch_unwind)]
-    pub fn new_id(&self) -> String {
-        SessionId::random().write(&mut [0; ID_LENGTH]).to_owned()
+    pub fn new_id(&self) -> Result<String> {
+        let id = self.sessions.new_id().map_err(reason)?;
+        Ok(id.write(&mut [0; ID_LENGTH]).to_owned())
+    }
+
+    /// Under which ids the session's row may stand in the table.
+    #[napi(catch_unwind)]
+    pub fn stored_ids(&self, id: String) -> Result<Vec<String>> {
+        let Some(id) = SessionId::parse(&id) else { return Ok(Vec::new()) };
+        let stored = self.sessions.stored_ids(id).map_err(reason)?;
+        Ok(stored.iter().map(ToString::to_string).collect())
+    }
+
+    /// Under which one it stands if it was made with these options.
+    #[napi(catch_unwind)]
+    pub fn stored_id(&self, id: String) -> Result<String> {
+        let id = SessionId::parse(&id).ok_or_else(|| Error::from_reason("this is no id"))?;
+        self.sessions.stored_id(id).map(|stored| stored.to_string()).map_err(reason)
+    }
+
+    /// The id that opens the session that was found for `id` over this path, or null.
+    #[napi(catch_unwind)]
+    pub fn follow(&self, id: String, path: String) -> Result<Option<String>> {
+        let Some(id) = SessionId::parse(&id) else { return Ok(None) };
+        let found = self.sessions.follow(id, &path).map_err(reason)?;
+        Ok(found.map(|id| id.write(&mut [0; ID_LENGTH]).to_owned()))
+    }
+
+    /// A successor of `id`, sealed for whoever holds `id`, as PostgreSQL writes bytes; null with plain ids.
+    #[napi(catch_unwind)]
+    pub fn seal(&self, id: String, successor: String) -> Result<Option<String>> {
+        let ids = (SessionId::parse(&id), SessionId::parse(&successor));
+        let (Some(id), Some(successor)) = ids else { return Ok(None) };
+        let sealed = self.sessions.seal(id, successor).map_err(reason)?;
+        Ok(sealed.map(|bytes| format!("\\x{}", hex(&bytes))))
+    }
+
+    /// The statement that changes a session's fields in a transaction of the caller.
+    #[napi(catch_unwind)]
+    pub fn update_statement(&self, given: Vec<u16>) -> Result<String> {
+        self.sessions.update_statement_for_pg(&given).map_err(reason)
     }
 
     /// The statement that creates a session in a transaction of the caller.
     #[napi(catch_unwind)]
     pub fn create_statement(&self, given: Vec<u16>) -> Result<String> {
-        self.sessions
-            .create_statement_for_pg(&given)
-            .map_err(|error| Error::from_reason(error.to_string()))
+        self.sessions.create_statement_for_pg(&given).map_err(reason)
     }
 
     /// What the pool and the queues look like, and what has happened so far.
@@ -458,16 +518,33 @@ impl Core {
             batches: number(stats.batches),
             errors: number(stats.errors),
             pruned: number(stats.pruned),
+            refreshed: number(stats.refreshed),
         }
     }
 
     /// Waits for what is under way and closes the connections; then call `number` is done.
     #[napi(catch_unwind)]
     pub fn close(&self, number: i64) {
-        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
+        self.single(number, |sessions| async move {
             sessions.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
+            Ok(Value::Bool(true))
+        });
+    }
+}
+
+impl Core {
+    /// Does work that is not batched; its outcome is that of call `number`.
+    fn single<F>(&self, number: i64, work: impl FnOnce(Arc<Sessions>) -> F)
+    where
+        F: Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
+    {
+        let (work, deliveries) = (work(Arc::clone(&self.sessions)), Arc::clone(&self.deliveries));
+        self.runtime.spawn(async move {
+            // A task of its own, so that a panic in it is an outcome, too.
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended this call"))
+            });
+            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 }
@@ -483,7 +560,7 @@ fn reason(error: crate::error::Error) -> Error {
 
 fn no_session(operation: IdOperation) -> Answer {
     match operation {
-        IdOperation::Validate => Answer::NoSession,
+        IdOperation::Validate | IdOperation::Refresh => Answer::NoSession,
         IdOperation::Extend | IdOperation::Destroy => Answer::Done(false),
     }
 }
@@ -511,14 +588,6 @@ fn field_value(value: Value) -> FieldValue {
         },
         _ => FieldValue::Null,
     }
-}
-
-fn from_hex(hex: &str) -> Vec<u8> {
-    let pair = |pair: &[u8]| {
-        let text = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(text, 16).ok()
-    };
-    hex.as_bytes().chunks_exact(2).filter_map(pair).collect()
 }
 
 fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Settings {
@@ -579,10 +648,21 @@ impl From<MaxSessionsOption> for MaxSessions {
 
 impl From<SessionsOptions> for Options {
     fn from(given: SessionsOptions) -> Self {
-        let default = Options::default();
+        let for_functions = given.for_functions.unwrap_or(false);
+        let default = if for_functions { Options::of_functions() } else { Options::default() };
         let length = |given: Option<f64>, default: Duration| given.map_or(default, milliseconds);
         Self {
             session_length: length(given.session_length, default.session_length),
+            absolute_length: given.absolute_length.map(milliseconds).or(default.absolute_length),
+            extend_interval: length(given.extend_interval, default.extend_interval),
+            refresh_interval: match given.refresh_interval {
+                None => default.refresh_interval,
+                Some(Either::A(is_on)) => is_on.then_some(REFRESH_INTERVAL),
+                Some(Either::B(length)) => Some(milliseconds(length)),
+            },
+            refresh_grace: length(given.refresh_grace, default.refresh_grace),
+            remember_ids: default.remember_ids,
+            hash_ids: given.hash_ids.unwrap_or(default.hash_ids),
             table_name: given.table_name.unwrap_or(default.table_name),
             schema_name: given.schema_name.or(default.schema_name),
             create_table: given.create_table.unwrap_or(default.create_table),
@@ -600,7 +680,7 @@ impl From<SessionsOptions> for Options {
             }),
             max_sessions: given.max_sessions.map(MaxSessions::from).or(default.max_sessions),
             only_maintains: given.only_maintains.unwrap_or(default.only_maintains),
-            fold_names: given.fold_names.unwrap_or(default.fold_names),
+            fold_names: default.fold_names,
         }
     }
 }

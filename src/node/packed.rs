@@ -17,9 +17,11 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::ID_LENGTH;
 use crate::error::{Error, Kind};
 use crate::operations::Answer;
 use crate::row::{microseconds, write_field};
+use crate::session_id::SessionId;
 use crate::sessions::{IdOperation, Sessions};
 
 /// What an outcome with a row of three short fields takes.
@@ -50,7 +52,7 @@ enum OutcomeKind {
     Row,
     NewRow,
     Failure,
-    Rows,
+    List,
 }
 
 /// Packs the outcomes of a batch.
@@ -99,6 +101,8 @@ pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Erro
             "validate": sessions.statement_for_pg(IdOperation::Validate)?,
             "extend": sessions.statement_for_pg(IdOperation::Extend)?,
             "destroy": sessions.statement_for_pg(IdOperation::Destroy)?,
+            "refresh": sessions.statement_for_pg(IdOperation::Refresh).ok(),
+            "trail": sessions.trail_statement_for_pg()?,
         },
     }))
 }
@@ -115,12 +119,12 @@ struct Packing<'a> {
 impl Packing<'_> {
     fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Row(place) => self.row(place, OutcomeKind::Row),
-            Answer::NewRow(place) => self.row(place, OutcomeKind::NewRow),
+            Answer::Row(place, _) => self.row(place, OutcomeKind::Row, None),
+            Answer::NewRow(place, id) => self.row(place, OutcomeKind::NewRow, Some(id)),
             Answer::NoSession => self.kind(OutcomeKind::Nothing),
             Answer::Done(true) => self.kind(OutcomeKind::Yes),
             Answer::Done(false) => self.kind(OutcomeKind::No),
-            Answer::Rows => self.or_failure(Self::try_rows),
+            Answer::Rows => self.or_failure(Self::try_list),
         }
     }
 
@@ -128,10 +132,19 @@ impl Packing<'_> {
         push_digits(&mut self.numbers, kind as u64, 1);
     }
 
-    fn row(&mut self, place: usize, kind: OutcomeKind) {
+    fn row(&mut self, place: usize, kind: OutcomeKind, id: Option<SessionId>) {
         self.or_failure(|packing| {
+            let row = packing
+                .rows
+                .get(place)
+                .ok_or_else(|| Error::internal("an answer without a row"))?;
             packing.kind(kind);
-            packing.try_row(place, matches!(kind, OutcomeKind::NewRow))
+            packing.times(row)?;
+            if let Some(id) = id {
+                push_json_string(&mut packing.texts, id.write(&mut [0; ID_LENGTH]));
+                packing.texts.push(',');
+            }
+            packing.fields(row)
         });
     }
 
@@ -145,24 +158,26 @@ impl Packing<'_> {
         }
     }
 
-    fn try_rows(&mut self) -> Result<(), Error> {
-        self.kind(OutcomeKind::Rows);
+    fn try_list(&mut self) -> Result<(), Error> {
+        self.kind(OutcomeKind::List);
         push_digits(&mut self.numbers, self.rows.len() as u64, COUNT_DIGITS);
-        (0..self.rows.len()).try_for_each(|place| self.try_row(place, true))
+        for row in self.rows {
+            self.times(row)?;
+            self.field(row, 0)?;
+            self.fields(row)?;
+        }
+        Ok(())
     }
 
-    fn try_row(&mut self, place: usize, with_id: bool) -> Result<(), Error> {
-        let row = self.rows.get(place).ok_or_else(|| Error::internal("an answer without a row"))?;
+    fn times(&mut self, row: &Row) -> Result<(), Error> {
         for place in 1..4 {
             self.time(microseconds(row, place)?);
         }
-        if with_id {
-            self.field(row, 0)?;
-        }
-        for place in 4..row.len() {
-            self.field(row, place)?;
-        }
         Ok(())
+    }
+
+    fn fields(&mut self, row: &Row) -> Result<(), Error> {
+        (4..row.len()).try_for_each(|place| self.field(row, place))
     }
 
     fn time(&mut self, time: i64) {

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::fields::SESSION_COLUMNS;
-use crate::session_id::SessionId;
+use crate::ids::Lookup;
 use crate::table::Table;
-use crate::text::{has_simple_output, quote_name};
+use crate::text::{Raw, has_simple_output, quote_name};
 
 /// Who reads the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +23,34 @@ pub(crate) enum Reader {
 
 /// The columns of a row: the four of every session, then the fields in the caller's order.
 pub(crate) fn row_columns(table: &Table, reader: Reader) -> String {
-    format!("sess_id, {}", columns_behind_id(table, reader))
+    row_columns_of("", table, reader)
+}
+
+/// The same where several tables are read; `alias` is that of the sessions' with a dot behind it.
+pub(crate) fn row_columns_of(alias: &str, table: &Table, reader: Reader) -> String {
+    row_columns_with(&format!("{alias}sess_id"), alias, table, reader)
+}
+
+/// The same with something else in the place of the id.
+pub(crate) fn row_columns_with(id: &str, alias: &str, table: &Table, reader: Reader) -> String {
+    format!("{id} AS sess_id, {}", columns_behind_id(alias, table, reader))
 }
 
 /// The same without the id.
-pub(crate) fn columns_behind_id(table: &Table, reader: Reader) -> String {
+pub(crate) fn columns_behind_id(alias: &str, table: &Table, reader: Reader) -> String {
     let own = SESSION_COLUMNS.iter().skip(1).map(|name| match reader {
         // Seconds since 1970, whatever the session's time zone and DateStyle are.
-        Reader::Pg => format!("extract(epoch FROM {name})::text AS {name}"),
-        Reader::Core => (*name).to_owned(),
+        Reader::Pg => format!("extract(epoch FROM {alias}{name})::text AS {name}"),
+        Reader::Core => format!("{alias}{name}"),
     });
     let fields = table.columns.iter().map(|column| {
-        let name = quote_name(&column.name);
+        let own_name = quote_name(&column.name);
+        let name = format!("{alias}{own_name}");
         match reader {
             Reader::Core if !has_simple_output(column.oid) => {
                 // A cast to text is not the output text (of a boolean, say), and IS NULL is true of a composite of
                 // NULLs.
-                format!("CASE num_nulls({name}) WHEN 0 THEN format('%s', {name}) END AS {name}")
+                format!("CASE num_nulls({name}) WHEN 0 THEN format('%s', {name}) END AS {own_name}")
             }
             _ => name,
         }
@@ -51,14 +63,39 @@ pub(crate) fn now(is_tz: bool) -> &'static str {
     if is_tz { "now()" } else { "(now() AT TIME ZONE 'UTC')" }
 }
 
-/// The condition of a live session.
+/// The condition of a live session. Its absolute end counts also where the row says more: the option may be younger
+/// than the session.
 pub(crate) fn is_live(table: &Table) -> String {
-    format!("sess_expiration > {}", now(table.clocks.expiration_is_tz))
+    let clocks = table.clocks;
+    let mut condition = format!("sess_expiration > {}", now(clocks.expiration_is_tz));
+    if let Some(length) = table.absolute_length {
+        // Not now minus the length: that may lie before all times that PostgreSQL knows.
+        let end = format!("sess_creation_date + {}", interval(length));
+        condition.push_str(&format!(" AND {end} > {}", now(clocks.creation_is_tz)));
+    }
+    condition
 }
 
-/// The ids of a batch, as a parameter.
-pub(crate) fn uuids<'a>(ids: impl Iterator<Item = &'a SessionId>) -> Vec<Uuid> {
-    ids.map(|id| id.as_uuid()).collect()
+/// The same at the moment of execution. `now()` is when the statement began, and it may have waited for the row ever
+/// since.
+pub(crate) fn is_still_live(table: &Table) -> String {
+    is_live(table).replace("now()", "clock_timestamp()")
+}
+
+/// A length as SQL. No unit larger than a second, so no calendar is asked how long a day is; and not as a literal,
+/// in which PostgreSQL 12 reads no number beyond 32 bits.
+pub(crate) fn interval(length: Duration) -> String {
+    format!("make_interval(secs => {}.{:03})", length.as_secs(), length.subsec_millis())
+}
+
+/// Under which ids the rows of a batch may stand, as a parameter.
+pub(crate) fn stored<'a>(calls: impl Iterator<Item = &'a Lookup>) -> Vec<Uuid> {
+    calls.flat_map(Lookup::stored).collect()
+}
+
+/// What is known of the session that a call asks for.
+pub(crate) fn find<'a, T>(known: &'a ById<T>, call: &Lookup) -> Option<&'a T> {
+    call.stored().find_map(|id| known.get(&id))
 }
 
 /// What is known of each session of an answer.
@@ -66,10 +103,23 @@ pub(crate) type ById<T> = HashMap<Uuid, T, BuildHasherDefault<IdHasher>>;
 
 /// Where each session's row is among the rows.
 pub(crate) fn places(rows: &[Row]) -> ById<usize> {
-    rows.iter()
-        .enumerate()
-        .filter_map(|(place, row)| row.try_get::<_, Uuid>(0).ok().map(|id| (id, place)))
-        .collect()
+    rows.iter().enumerate().filter_map(|(place, row)| id_of(row).map(|id| (id, place))).collect()
+}
+
+/// The id at the beginning of a row.
+pub(crate) fn id_of(row: &Row) -> Option<Uuid> {
+    let Raw(bytes) = row.try_get(0).ok()?;
+    bytes.first_chunk().copied().map(Uuid::from_bytes)
+}
+
+/// For the first column: the id, and a byte behind it if the session is `marked`.
+pub(crate) fn marked_id(marked: &str) -> String {
+    format!("uuid_send(sess_id) || decode(CASE WHEN {marked} THEN '01' ELSE '' END, 'hex')")
+}
+
+/// Whether the row is marked so.
+pub(crate) fn is_marked(row: &Row) -> bool {
+    row.try_get(0).is_ok_and(|Raw(bytes)| bytes.len() > size_of::<Uuid>())
 }
 
 /// Half of an id is its hash: ids in the table are random, and those that a stranger invents are only looked up.

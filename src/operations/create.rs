@@ -11,24 +11,20 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
-use super::columns::{Reader, now, places, row_columns, uuids};
-use super::extend::interval;
+use super::columns::{Reader, interval, now, places, row_columns};
 use super::limit::Limit;
 use super::validate;
+use super::values::{
+    BRIEF_PATIENCE, MAX_STATEMENTS, PATIENCE, as_text, columns, fit, fit_arrays, patience, weight,
+    with_each,
+};
 use super::{Answer, Operation, Sql, Verdict};
 use crate::pool::Request;
 use crate::session_id::SessionId;
 use crate::table::Table;
-use crate::text::{FieldValue, hex, quote_name};
-
-/// Sets of given fields whose statements are kept.
-const MAX_STATEMENTS: usize = 200;
-
-/// How long a batch waits for locks, in ms, and then each of its calls. One call that has to wait for another
-/// transaction (of a user who is being deleted, say) must not hold its neighbours.
-const PATIENCE: i32 = 200;
-const BRIEF_PATIENCE: i32 = 20;
+use crate::text::{FieldValue, quote_name};
 
 /// A session to be made.
 #[derive(Clone, Debug)]
@@ -44,9 +40,7 @@ pub struct NewSession {
 impl NewSession {
     /// As many values as given fields, which exist, ascending.
     pub(crate) fn fits(&self, fields: usize) -> bool {
-        self.given.len() == self.values.len()
-            && self.given.is_sorted_by(|one, next| one < next)
-            && self.given.last().is_none_or(|&last| usize::from(last) < fields)
+        fit(&self.given, &self.values, fields)
     }
 }
 
@@ -92,13 +86,14 @@ impl Create {
         statements
     }
 
-    fn columns(&self, given: &[u16]) -> impl Iterator<Item = &crate::table::FieldColumn> {
-        given.iter().filter_map(|&place| self.table.columns.get(usize::from(place)))
+    fn stored<'a>(&self, calls: impl IntoIterator<Item = &'a NewSession>) -> Vec<Uuid> {
+        calls.into_iter().map(|call| self.table.ids.stored(call.id).as_uuid()).collect()
     }
 
     fn insert(&self, given: &[u16], source: &str, reader: Reader) -> String {
-        let fields: String =
-            self.columns(given).map(|column| format!(", {}", quote_name(&column.name))).collect();
+        let fields: String = columns(&self.table, given)
+            .map(|column| format!(", {}", quote_name(&column.name)))
+            .collect();
         format!(
             "INSERT INTO {name} (sess_id, sess_creation_date, sess_last_updated, sess_expiration{fields}) {source} \
              ON CONFLICT (sess_id) DO NOTHING RETURNING {columns}",
@@ -109,12 +104,13 @@ impl Create {
 
     fn times(&self) -> String {
         let clocks = self.table.clocks;
+        let length = self.table.absolute_length.unwrap_or(Duration::MAX).min(self.session_length);
         let times = format!(
             "{}, {}, {} + {}",
             now(clocks.creation_is_tz),
             now(clocks.updated_is_tz),
             now(clocks.expiration_is_tz),
-            interval(self.session_length)
+            interval(length)
         );
         match self.limit {
             // now() is when the transaction began. Who waited longest for its lock must not be the oldest.
@@ -127,7 +123,7 @@ impl Create {
         let mut arrays = String::from("$1::uuid[]");
         let mut names = String::from("id");
         let mut values = String::new();
-        for (place, column) in self.columns(given).enumerate() {
+        for (place, column) in columns(&self.table, given).enumerate() {
             arrays.push_str(&format!(", ${}::text[]", place + 2));
             names.push_str(&format!(", v{place}"));
             values.push_str(&format!(", u.v{place}::{}", column.cast));
@@ -141,8 +137,8 @@ impl Create {
 
     fn together(&self, calls: &[NewSession], patience: i32) -> Request {
         let given = calls.first().map_or(&[][..], |first| &first.given);
-        let ids = uuids(calls.iter().map(|call| &call.id));
-        let mut request = Request::new(&self.statements(given).set).with(ids, Type::UUID_ARRAY);
+        let mut request =
+            Request::new(&self.statements(given).set).with(self.stored(calls), Type::UUID_ARRAY);
         for place in 0..given.len() {
             let texts: Vec<Option<String>> =
                 calls.iter().map(|call| call.values.get(place).and_then(as_text)).collect();
@@ -153,7 +149,7 @@ impl Create {
 
     fn limited(&self, request: Request, calls: &[NewSession], patience: Option<i32>) -> Request {
         match &self.limit {
-            Some(limit) => limit.keep(request, calls, patience),
+            Some(limit) => limit.keep(request, calls, &self.stored(calls), patience),
             None => request,
         }
     }
@@ -172,27 +168,9 @@ impl Create {
 
     fn single(&self, call: &NewSession) -> Request {
         let statement = self.statements(&call.given).alone;
-        let request = Request::new(&statement).with(call.id.as_uuid(), Type::UUID);
-        let request = call
-            .values
-            .iter()
-            .fold(request, |request, value| request.with(value.clone(), Type::UNKNOWN));
+        let id = self.table.ids.stored(call.id).as_uuid();
+        let request = with_each(Request::new(&statement).with(id, Type::UUID), &call.values);
         self.limited(request, std::slice::from_ref(call), None)
-    }
-
-    /// Bytes for a column that is not bytea are in the binary format of its type, which no cast from text reads.
-    fn fits_the_set(&self, call: &NewSession) -> bool {
-        call.given
-            .iter()
-            .zip(&call.values)
-            .all(|(&place, value)| !matches!(value, FieldValue::Bytes(_)) || self.is_bytea(place))
-    }
-
-    fn is_bytea(&self, place: u16) -> bool {
-        self.table
-            .columns
-            .get(usize::from(place))
-            .is_some_and(|column| column.oid == Type::BYTEA.oid())
     }
 }
 
@@ -212,16 +190,15 @@ impl Operation for Create {
 
     fn read(&self, rows: &[Row], calls: &[NewSession]) -> Vec<Option<Answer>> {
         let places = places(rows);
-        calls
-            .iter()
-            .map(|call| places.get(&call.id.as_uuid()).map(|&place| Answer::NewRow(place)))
-            .collect()
+        let place = |call: &NewSession| places.get(&self.table.ids.stored(call.id).as_uuid());
+        let answer = |call| place(call).map(|&place| Answer::NewRow(place, call.id));
+        calls.iter().map(answer).collect()
     }
 
     /// A session that was not inserted is there already: an earlier attempt did it.
     fn follow_up(&self, calls: &[&NewSession]) -> Option<Request> {
-        let ids = uuids(calls.iter().map(|call| &call.id));
-        Some(Request::new(&self.select).with(ids, Type::UUID_ARRAY))
+        let stored = self.stored(calls.iter().copied());
+        Some(Request::new(&self.select).with(stored, Type::UUID_ARRAY))
     }
 
     fn verdicts(
@@ -232,8 +209,9 @@ impl Operation for Create {
         _: bool,
     ) -> Vec<Verdict> {
         let places = places(rows);
-        let verdict = |call: &&NewSession| match places.get(&call.id.as_uuid()) {
-            Some(place) => Verdict::Answer(Answer::NewRow(first_row + place)),
+        let place = |call: &NewSession| places.get(&self.table.ids.stored(call.id).as_uuid());
+        let verdict = |call: &&NewSession| match place(call) {
+            Some(place) => Verdict::Answer(Answer::NewRow(first_row + place, call.id)),
             None => Verdict::Answer(Answer::NoSession),
         };
         calls.iter().map(verdict).collect()
@@ -249,27 +227,11 @@ impl Operation for Create {
     }
 
     fn may_join(&self, first: &NewSession, call: &NewSession) -> bool {
-        first.given == call.given && self.fits_the_set(first) && self.fits_the_set(call)
+        first.given == call.given
+            && [first, call].iter().all(|call| fit_arrays(&self.table, &call.given, &call.values))
     }
 
     fn weight(&self, call: &NewSession) -> usize {
-        call.values.iter().map(FieldValue::weight).sum::<usize>() + 16
-    }
-}
-
-/// Shortens the lock timeout for this statement to the parameter at `place`, unless the role's is shorter.
-fn patience(place: usize) -> String {
-    format!(
-        "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', coalesce(least(nullif(extract(epoch FROM \
-         current_setting('lock_timeout')::interval) * 1000, 0)::int, ${place}::int), ${place}::int)::text, true))"
-    )
-}
-
-/// A value as text for a cast; `None` is NULL.
-pub(crate) fn as_text(value: &FieldValue) -> Option<String> {
-    match value {
-        FieldValue::Null => None,
-        FieldValue::Text(text) => Some(text.clone()),
-        FieldValue::Bytes(bytes) => Some(format!("\\x{}", hex(bytes))),
+        weight(&call.values)
     }
 }

@@ -1,12 +1,13 @@
-//! destroy: removes a session's row, expired or not.
+//! destroy: removes a session's row, expired or not, under whichever of its ids it is asked for.
 
-use super::locking::Locking;
+use super::locking::{Locking, Parts};
+use super::removal::{delete, removal};
 use crate::table::Table;
 
 pub(crate) fn destroy(table: &Table) -> Locking {
-    let work = format!(
-        "DELETE FROM {name} AS s USING locked WHERE s.sess_id = locked.sess_id RETURNING s.sess_id",
-        name = table.sql_name,
-    );
-    Locking::new(table, "", &work, true)
+    let work = match &table.companion {
+        None => delete(table),
+        Some(_) => format!(", {} SELECT sess_id FROM gone", removal(table)),
+    };
+    Locking::new(table, Parts { work: &work, once: true, ..Parts::default() })
 }

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::removal::removal;
+use super::removal::{removal, with};
 use super::search::Search;
 use super::{Answer, Operation};
 use crate::error::Error;
@@ -69,7 +69,7 @@ impl DestroyAll {
 
     fn statement(&self, search: &str, after: &str, limit: &str, wait: &str) -> String {
         format!(
-            "WITH found AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s WHERE {after}{search} \
+            "{with} found AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s WHERE {after}{search} \
              ORDER BY s.sess_id {limit}), \
              locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
              WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM found)) AND {search} \
@@ -77,6 +77,7 @@ impl DestroyAll {
              SELECT (SELECT count(*) FROM found) AS found, (SELECT count(*) FROM gone) AS gone, \
              (SELECT sess_id FROM found ORDER BY sess_id DESC LIMIT 1) AS last",
             name = self.table.sql_name,
+            with = with(&self.table),
             removal = removal(&self.table),
         )
     }
@@ -104,7 +105,7 @@ impl Operation for DestroyAll {
             Some(after) => request.with(after, Type::UUID),
             None => request,
         };
-        piece.search.bind(request)
+        piece.search.bind(self.table.ids, request)
     }
 
     fn read(&self, _: &[Row], calls: &[Piece]) -> Vec<Option<Answer>> {

@@ -6,11 +6,13 @@
 //! taken in the order of their keys, rows in the order of their ids.
 
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::Sql;
-use super::columns::{is_live, uuids};
-use super::create::{NewSession, as_text};
-use super::removal::removal;
+use super::columns::is_still_live;
+use super::create::NewSession;
+use super::removal::{removal, with};
+use super::values::as_text;
 use crate::advisory::{Purpose, key};
 use crate::pool::{Around, Request};
 use crate::table::Table;
@@ -77,18 +79,19 @@ impl Limit {
         [&self.lock_one, &self.lock_inserted, &self.trim]
     }
 
-    /// Keeps the sessions that `request` makes to the limit. `patience`: how long locks are waited for, in ms.
+    /// Keeps the sessions that `request` makes, under the ids `stored`, to the limit. `patience`: how long locks are waited for, in ms.
     pub(crate) fn keep(
         &self,
         request: Request,
         calls: &[NewSession],
+        stored: &[Uuid],
         patience: Option<i32>,
     ) -> Request {
         let mut before: Vec<Request> = patience
             .map(|ms| Request::new(&self.patience).with(ms, Type::INT4))
             .into_iter()
             .collect();
-        let ids = || uuids(calls.iter().map(|call| &call.id));
+        let ids = || stored.to_vec();
         let mut after = Vec::new();
         match self.given(calls) {
             Given::Nothing => return request,
@@ -139,10 +142,9 @@ enum Given<'a> {
 
 /// The new ones come first, the latest call of a batch before the others, so they survive if the limit lets them.
 fn trim(table: &Table, by: &str, limit: u32) -> String {
-    // Not now(): that is when the transaction began, and it may have waited ever since.
-    let is_live = is_live(table).replace("now()", "clock_timestamp()");
+    let is_live = is_still_live(table);
     format!(
-        "WITH ranked AS (SELECT s.sess_id, row_number() OVER (PARTITION BY s.{by} \
+        "{with} ranked AS (SELECT s.sess_id, row_number() OVER (PARTITION BY s.{by} \
          ORDER BY array_position($1::uuid[], s.sess_id) DESC NULLS LAST, s.sess_creation_date DESC, s.sess_id) AS place \
          FROM {name} AS s WHERE s.{by} IN \
          (SELECT {by} FROM {name} WHERE sess_id = ANY($1::uuid[])) AND {is_live}), \
@@ -150,6 +152,7 @@ fn trim(table: &Table, by: &str, limit: u32) -> String {
          WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM ranked WHERE place > {limit})) \
          ORDER BY s.sess_id FOR UPDATE), {removal} SELECT count(*) FROM gone",
         name = table.sql_name,
+        with = with(table),
         removal = removal(table),
     )
 }

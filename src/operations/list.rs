@@ -34,8 +34,8 @@ impl List {
         format!(
             "SELECT encode({handle}, 'hex') AS handle, {columns} FROM {name} AS s WHERE {search} \
              ORDER BY s.sess_creation_date DESC, s.sess_last_updated DESC, s.sess_id LIMIT $1::bigint",
-            handle = handle::sql("s.sess_id"),
-            columns = columns_behind_id(&self.table, reader),
+            handle = handle::sql("s.sess_id", self.table.ids),
+            columns = columns_behind_id("s.", &self.table, reader),
             name = self.table.sql_name,
             search = search.sql(&self.table, 2),
         )
@@ -52,7 +52,7 @@ impl Operation for List {
             [] => (Search::default(), 0),
         };
         let sql = self.sql(&search, Reader::Core).into();
-        search.bind(Request::new(&sql).with(i64::from(limit), Type::INT8))
+        search.bind(self.table.ids, Request::new(&sql).with(i64::from(limit), Type::INT8))
     }
 
     fn read(&self, _: &[Row], calls: &[Listing]) -> Vec<Option<Answer>> {

@@ -7,28 +7,37 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use crate::pool::Request;
+use crate::session_id::SessionId;
 
 pub(crate) mod columns;
+pub(crate) mod convert;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod destroy_all;
+pub(crate) mod due;
 pub(crate) mod extend;
 pub(crate) mod figures;
 pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod locking;
 pub(crate) mod prune;
+pub(crate) mod refresh;
 pub(crate) mod removal;
 pub(crate) mod search;
+pub(crate) mod trail;
+pub(crate) mod update;
 pub(crate) mod validate;
+pub(crate) mod values;
 
 /// What came of one call.
+///
+/// A row is told by its place among the rows that came, and with the id that opens it: the row itself may hold a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The row of the session that was asked about, by its place among the rows that came.
-    Row(usize),
+    /// The row of the session that was asked about, by this very id.
+    Row(usize, SessionId),
     /// The row of a session whose id the caller does not know yet.
-    NewRow(usize),
+    NewRow(usize, SessionId),
     /// There is no such live session.
     NoSession,
     /// Done, or there was nothing to do.
@@ -42,8 +51,10 @@ pub enum Answer {
 pub(crate) enum Verdict {
     /// This is its answer.
     Answer(Answer),
-    /// Somebody else holds its row: it runs alone and waits.
+    /// Somebody else holds its row, or it stands under another id: it runs alone and waits.
     Alone,
+    /// Another queue answers it: [`crate::batcher::Batcher::passing`].
+    Pass,
 }
 
 /// One kind of work.
@@ -94,6 +105,31 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// The statement for one call of a batch that had to wait: whoever waits again gives up soon, and runs alone.
     fn brief(&self, call: &Self::Call) -> Request {
         self.set(std::slice::from_ref(call))
+    }
+
+    /// Whether a row may get another id while a call waits for it: a call that found nothing asks again then.
+    fn may_move(&self) -> bool {
+        false
+    }
+
+    /// The statement for one call whose row may stand under another id. It waits for nobody's lock.
+    fn elsewhere(&self, call: &Self::Call) -> Request {
+        self.set(std::slice::from_ref(call))
+    }
+
+    /// Whether another queue answers the call whose row this is.
+    fn passes_on(&self, _row: &Row) -> bool {
+        false
+    }
+
+    /// Work that the rows of [`Self::set`] give occasion for, but that no call waits to hear of.
+    fn besides(&self, _rows: &[Row]) -> Option<Request> {
+        None
+    }
+
+    /// How many of the calls, from the first on, may stand in one statement.
+    fn fitting(&self, calls: &[Self::Call]) -> usize {
+        calls.len()
     }
 
     /// Whether `call` may travel together with `first`.

@@ -12,11 +12,13 @@
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::columns::is_live;
-use super::removal::removal;
+use super::removal::{removal, with};
 use super::{Answer, Operation, Sql};
 use crate::advisory::{Purpose, key};
+use crate::companion::forget_sql;
 use crate::error::Error;
 use crate::pool::Request;
 use crate::table::Table;
@@ -118,6 +120,43 @@ impl Operation for CountBlocks {
     }
 }
 
+/// Notes of replaced ids that are looked at together.
+const NOTES: i64 = 2_000;
+
+/// Forgets the ids that were replaced and no longer work; a call is the last id that was looked at.
+pub(crate) struct Forget {
+    sql: Sql,
+}
+
+impl Forget {
+    /// `None`: no id was ever replaced.
+    pub(crate) fn new(table: &Table) -> Option<Self> {
+        let companion = table.companion.as_deref()?;
+        Some(Self { sql: forget_sql(companion, &table.sql_name).into() })
+    }
+
+    /// Where the next piece begins, if there is one.
+    pub(crate) fn next(rows: &[Row]) -> Result<Option<Uuid>, Error> {
+        let row = rows.first().ok_or_else(|| Error::internal("prune was not answered"))?;
+        let last: Option<Uuid> = row.try_get("last")?;
+        let is_full: bool = row.try_get("is_full")?;
+        Ok(last.filter(|_| is_full))
+    }
+}
+
+impl Operation for Forget {
+    type Call = Uuid;
+
+    fn set(&self, calls: &[Uuid]) -> Request {
+        let after = calls.first().copied().unwrap_or_default();
+        Request::new(&self.sql).with(after, Type::UUID).with(NOTES, Type::INT8)
+    }
+
+    fn read(&self, _: &[Row], calls: &[Uuid]) -> Vec<Option<Answer>> {
+        calls.iter().map(|_| Some(Answer::Rows)).collect()
+    }
+}
+
 /// The CTE `part (oid)`: the table and its partitions.
 pub(super) fn all_parts(table: &Table) -> String {
     // The name is the text of a literal here.
@@ -140,7 +179,7 @@ fn sql(table: &Table) -> String {
         )
     };
     format!(
-        "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({key}, 0) AS mine), \
+        "{with} turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({key}, 0) AS mine), \
          found AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
          WHERE (SELECT mine FROM turn) AND {range} AND NOT ({is_live}) LIMIT $3::bigint), \
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
@@ -151,6 +190,7 @@ fn sql(table: &Table) -> String {
         key = key(Purpose::Prune, &table.sql_name),
         name = table.sql_name,
         is_live = is_live(table),
+        with = with(table),
         removal = removal(table),
     )
 }

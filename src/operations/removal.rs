@@ -1,11 +1,27 @@
-//! How rows leave the table when many go at once: the one place that says what else goes with them.
+//! How rows leave the table: the one place that says what else goes with them.
 
+use crate::companion::forget_gone_sql;
 use crate::table::Table;
 
-/// The CTEs that remove the sessions in the CTE `locked (sess_id)`; `gone (sess_id)` are those that were removed.
+/// What the statement begins with.
+pub(crate) fn with(table: &Table) -> &'static str {
+    if table.companion.is_some() { "WITH RECURSIVE" } else { "WITH" }
+}
+
+/// The CTEs that remove the sessions in the CTE `locked (sess_id)`; `gone (sess_id)` are those that were removed. What is
+/// remembered of their ids goes with them.
 pub(crate) fn removal(table: &Table) -> String {
+    let gone = format!("gone AS ({})", delete(table));
+    match &table.companion {
+        None => gone,
+        Some(companion) => format!("{gone}, {}", forget_gone_sql(companion)),
+    }
+}
+
+/// Removes the rows alone.
+pub(crate) fn delete(table: &Table) -> String {
     format!(
-        "gone AS (DELETE FROM {name} AS s USING locked WHERE s.sess_id = locked.sess_id RETURNING s.sess_id)",
+        "DELETE FROM {name} AS s USING locked WHERE s.sess_id = locked.sess_id RETURNING s.sess_id",
         name = table.sql_name,
     )
 }

@@ -3,10 +3,13 @@
 //! Values are read by the database as create's are: parameters of the column's type, or text cast to it.
 
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
-use super::columns::{is_live, uuids};
-use super::create::as_text;
+use super::columns::is_live;
+use super::values::as_text;
+use crate::companion::{current_sql, had_id_sql};
 use crate::handle;
+use crate::ids::{Ids, stored_sql};
 use crate::pool::Request;
 use crate::session_id::SessionId;
 use crate::table::{FieldColumn, Table};
@@ -61,16 +64,16 @@ impl Search {
             }
         }
         if !self.except.is_empty() {
-            parts.push(format!("s.sess_id <> ALL(${}::uuid[])", next()));
+            parts.push(except_sql(table, &format!("${}", next())));
         }
         if self.only.is_some() {
-            parts.push(format!("{} = ${}::bytea", handle::sql("s.sess_id"), next()));
+            parts.push(only_sql(table, &format!("${}::bytea", next())));
         }
         parts.join(" AND ")
     }
 
     /// Adds the parameters of [`Self::sql`].
-    pub(crate) fn bind(&self, request: Request) -> Request {
+    pub(crate) fn bind(&self, ids: Ids, request: Request) -> Request {
         let request =
             self.conditions.iter().fold(request, |request, condition| match &condition.wanted {
                 Wanted::Value(FieldValue::Null) => request,
@@ -82,11 +85,37 @@ impl Search {
             });
         let request = match self.except.as_slice() {
             [] => request,
-            except => request.with(uuids(except.iter()), Type::UUID_ARRAY),
+            except => {
+                let stored: Vec<Uuid> = except.iter().map(|&id| ids.stored(id).as_uuid()).collect();
+                request.with(stored, Type::UUID_ARRAY)
+            }
         };
         match &self.only {
             Some(only) => request.with(only.clone(), Type::BYTEA),
             None => request,
+        }
+    }
+}
+
+/// Not the sessions with these ids, nor those that they lead to if they were replaced: whoever is meant to stay may have
+/// got a new id with this very request. Rows whose ids are still plain are compared by their hashes, so that no id that
+/// opens a session reaches the server.
+fn except_sql(table: &Table, except: &str) -> String {
+    let given = format!("{except}::uuid[]");
+    let all = match &table.companion {
+        None => given,
+        Some(companion) => format!("({given} || {})", current_sql(except, companion, table.ids)),
+    };
+    format!("{} <> ALL({all})", stored_sql("s.sess_id", table.ids))
+}
+
+/// Only the session with this handle. It may be that of an id which was replaced after the list was shown.
+fn only_sql(table: &Table, only: &str) -> String {
+    let is_it = |id: &str| format!("{} = {only}", handle::sql(id, table.ids));
+    match &table.companion {
+        None => is_it("s.sess_id"),
+        Some(companion) => {
+            format!("({} OR {})", is_it("s.sess_id"), had_id_sql(companion, &is_it("former.id")))
         }
     }
 }

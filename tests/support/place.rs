@@ -91,8 +91,9 @@ impl Place {
         Proxy::to(&settings.host, settings.port).await
     }
 
+    /// With plain ids, so that a test finds its rows in the table.
     pub(crate) fn options(&self) -> Options {
-        Options { schema_name: Some(self.name.clone()), ..Options::default() }
+        Options { schema_name: Some(self.name.clone()), hash_ids: false, ..Options::default() }
     }
 
     /// Sessions that are not set up yet.
