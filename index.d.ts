@@ -339,7 +339,8 @@ declare namespace pgSess {
      *
      * @example
      * ```js
-     * const current = sessions.handle(req.cookies.sid)
+     * const { sess_id } = await sessions.validate(req.cookies.sid)
+     * const current = sessions.handle(sess_id)
      * for (const { handle, sess_last_updated } of await sessions.list({ user_id: 1 })) {
      *   console.log(handle, sess_last_updated, handle === current ? 'this device' : '')
      * }
@@ -370,7 +371,7 @@ declare namespace pgSess {
     destroyAll(where: { [field: string]: never }, options: DestroyAllOptions & { all: true }): Promise<number>
 
     /**
-     * Removes the rows of expired sessions now. It happens by itself, too: see {@link InitOptions.pruneInterval}.
+     * Removes the rows of expired sessions now, and forgets replaced ids that no longer work. It happens by itself, too: see {@link InitOptions.pruneInterval}.
      *
      * @param options - a signal that ends it early: the promise then rejects at once with the signal's reason, and what
      *   was removed until then stays removed
@@ -392,10 +393,13 @@ declare namespace pgSess {
      *
      * @param sid - as in {@link validate}
      * @returns `null` if it is no UUID
+     * @remarks A session that gets a new id ({@link refresh}) is listed under that one's handle: take `sess_id` of the row
+     *   that {@link validate} gave, not the cookie.
      *
      * @example
      * ```js
-     * const current = sessions.handle(req.cookies.sid)
+     * const { sess_id } = await sessions.validate(req.cookies.sid)
+     * const current = sessions.handle(sess_id)
      * ```
      */
     handle(sid: unknown): string | null
@@ -448,12 +452,15 @@ declare namespace pgSess {
   export interface DestroyAllOptions {
     /**
      * A session id, or several, that live on. It may come from a cookie and be anything: what is no session's id excepts
-     * none, so a broken cookie logs out more, never less.
+     * none, so a broken cookie logs out more, never less. An id that was replaced excepts its session as long as it
+     * works.
      */
     except?: unknown
     /**
      * A handle from {@link Sessions.list}: only the session that has it is ended, if it is among those of `where`. Text
-     * that is no handle ends nothing. `undefined` is refused, since it would end all of them.
+     * that is no handle ends nothing. `undefined` is refused, since it would end all of them. If the session has got a new
+     * id since it was listed, its handle still means it, as long as {@link Sessions.prune | prune} has not forgotten the
+     * old one: the id before the current one never is.
      */
     only?: string
   }
@@ -482,6 +489,8 @@ declare namespace pgSess {
     errors: number
     /** Rows of expired sessions removed from here, by {@link Sessions.prune} or by itself. */
     pruned: number
+    /** Sessions that got a new id from here, by {@link Sessions.refresh} or by {@link InitOptions.refreshInterval}. */
+    refreshed: number
   }
 
   // ---------------------------------------------------------------- options

@@ -7,8 +7,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { test } = require('node:test')
 
-/** No options: in them the functions of pg-sess differ from `connect`. */
-const INTERNAL = ['foldNames', 'rememberIds']
+/** No options: in them the functions of pg-sess differ from `connect`, or the command from both. */
+const INTERNAL = ['foldNames', 'onlyMaintains', 'rememberIds']
 
 const typings = read('index.d.ts')
 const options = read('src/options.rs')

@@ -10,6 +10,7 @@ const path = require('node:path')
 const { test } = require('node:test')
 const { findBinaries } = require('../scripts/postgres-binaries.js')
 const { startPostgres } = require('../scripts/postgres.js')
+const { createSession, destroySession, extendSession, init, validateSession } = require('../index.js')
 const { Place, useDatabase } = require('./support/place.js')
 
 const database = useDatabase('leaks')
@@ -81,8 +82,53 @@ async function live(t, given) {
   await Promise.all(ids.map(id => sessions.update(id, { user_name: 'Bob' })))
   const destroyed = await sessions.create({ user_id: 99 })
   await sessions.destroy(destroyed.sess_id)
+  ids.push(...(await searched(place, sessions, ids)))
   for (const id of ids) assert.notEqual(await sessions.validate(id), null)
+  const running = JSON.stringify(await place.query('SELECT query FROM pg_stat_activity'))
+  assertHoldsNone(running, ids)
   return { place, sessions, ids }
+}
+
+/**
+ * Lists, ends and limits, over the pool and through objects of the caller; none of the sessions ends by it.
+ *
+ * @param {any} place
+ * @param {any} sessions
+ * @param {string[]} ids
+ * @returns {Promise<string[]>} the ids of further sessions
+ */
+async function searched(place, sessions, ids) {
+  const options = { hashIds: true, refreshInterval: 9e8, maxSessions: { by: 'user_name', limit: 2 } }
+  const watched = place.pgPromise({ options: { query: () => {} } })
+  const through = await place.closing(init(watched.pgp, watched.db, FIELDS, options))
+  const { pgp, db } = place.pgPromise()
+  await place.closing(init(pgp, db, FIELDS, options))
+  const limited = await place.sessions({ fields: FIELDS, ...options })
+  const made = []
+  for (const create of [
+    values => limited.create(values),
+    values => through.create(values),
+    values => db.tx(tx => createSession(pgp, tx, values))
+  ]) {
+    made.push(await create({ user_id: 100 + made.length, user_name: 'Eve' }))
+  }
+  const except = [...ids, ...made.map(row => row.sess_id)]
+  for (const all of [sessions, through]) {
+    await all.list({ user_name: 'Bob' })
+    assert.equal(await all.destroyAll({}, { all: true, except }), 0)
+    assert.equal(await all.destroyAll({ user_id: 1000 }, { only: all.handle(ids[0]) }), 0)
+    await all.prune()
+  }
+  const [id, other] = [made[1].sess_id, made[2].sess_id]
+  const renewed = await through.refresh(id)
+  await through.update(renewed.sess_id, { user_name: 'Joe' })
+  await db.tx(async tx => {
+    assert.ok(await validateSession(pgp, tx, id))
+    assert.equal(await extendSession(pgp, tx, other), true)
+    const gone = await createSession(pgp, tx, { user_id: 200 })
+    assert.equal(await destroySession(pgp, tx, gone.sess_id), true)
+  })
+  return [id, renewed.sess_id, other]
 }
 
 /**

@@ -3,18 +3,22 @@
 // Every operation against every other, on the same sessions, from two processes.
 
 const assert = require('node:assert/strict')
+const { randomUUID } = require('node:crypto')
 const { describe, test } = require('node:test')
+const { hashedId, storedIds } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 const { makeCalls, startRival } = require('./support/rival.js')
 
 const database = useDatabase('many_races')
-const OPTIONS = { fields: { user_id: 'INT' }, pruneInterval: false }
+const OPTIONS = { fields: { user_id: 'INT', device: 'TEXT' }, pruneInterval: false }
 const COUNT = 500
 
 /** What one process does to the sessions of user 1. @type {{ [operation: string]: (ids: string[]) => unknown[][] }} */
 const WORK = {
   validate: ids => ids.map(id => ['validate', id]),
   extend: ids => ids.map(id => ['extend', id]),
+  update: ids => ids.map(id => ['update', id, { device: 'x' }]),
+  refresh: ids => ids.map(id => ['refresh', id]),
   destroy: ids => ids.map(id => ['destroy', id]),
   list: () => Array.from({ length: 10 }, () => ['list', { user_id: 1 }]),
   destroyAll: () => Array.from({ length: 10 }, () => ['destroyAll', { user_id: 1 }]),
@@ -30,20 +34,28 @@ function shuffled(items) {
     .map(({ item }) => item)
 }
 
+/** @type {[string, object, (id: string) => string][]} */
+const MODES = [
+  ['hashed ids', {}, hashedId],
+  ['plain ids that validate replaces', { hashIds: false, refreshInterval: 1 }, id => id]
+]
+
 /**
- * Sessions of user 1, of which every fifth has expired.
+ * Sessions of user 1, of which every fifth has expired, and nothing else.
  *
  * @param {any} place
  * @param {number} count
+ * @param {(id: string) => string} [stored] how their ids stand in the table
  */
-async function fill(place, count) {
-  await place.query('TRUNCATE sess')
-  return place.query(
-    `INSERT INTO sess SELECT md5(random()::text || n)::uuid, now, now, now + interval '1 hour' * CASE n % 5 WHEN 0 THEN -1 ELSE 1 END, 1
-     FROM generate_series(1, $1::int) AS n, (SELECT now() AT TIME ZONE 'UTC' AS now) AS clock
-     RETURNING sess_id, sess_expiration > now() AT TIME ZONE 'UTC' AS live`,
-    [count]
+async function fill(place, count, stored = hashedId) {
+  const rows = Array.from({ length: count }, (_, at) => ({ sess_id: randomUUID(), live: at % 5 !== 0 }))
+  await place.query('TRUNCATE sess, sess_ids')
+  await place.query(
+    `INSERT INTO sess SELECT id, now, now, now + interval '1 hour' * CASE WHEN live THEN 1 ELSE -1 END, 1
+     FROM unnest($1::uuid[], $2::bool[]) AS given (id, live), (SELECT now() AT TIME ZONE 'UTC' AS now) AS clock`,
+    [rows.map(row => stored(row.sess_id)), rows.map(row => row.live)]
   )
+  return rows
 }
 
 /** @param {any} place */
@@ -58,44 +70,48 @@ describe('two processes at work on the same sessions', () => {
   const operations = Object.keys(WORK)
   const pairs = operations.flatMap((one, at) => operations.slice(at).map(other => [one, other]))
 
-  test('each pair of operations: nobody fails, what was ended is over, and each is ended once', async t => {
-    const place = await database.emptyDatabase(t)
-    const sessions = await place.sessions(OPTIONS)
-    const rival = await startRival(place, OPTIONS)
+  for (const [name, mode, stored] of MODES) {
+    test(`each pair of operations: nobody fails, what was ended is over, and each is ended once: ${name}`, async t => {
+      const place = await database.emptyDatabase(t)
+      const options = { ...OPTIONS, ...mode }
+      const sessions = await place.sessions(options)
+      const rival = await startRival(place, options)
 
-    for (const [one, other] of pairs) {
-      const rows = await fill(place, COUNT)
-      const ids = rows.map(row => row.sess_id)
-      const live = rows.filter(row => row.live).map(row => row.sess_id)
-      const before = sessions.stats().pruned
+      for (const [one, other] of pairs) {
+        const rows = await fill(place, COUNT, stored)
+        const ids = rows.map(row => row.sess_id)
+        const live = rows.filter(row => row.live).map(row => row.sess_id)
+        const before = sessions.stats().pruned
 
-      const [mine, theirs] = await Promise.all([
-        makeCalls(sessions, WORK[one](shuffled(ids))),
-        rival.work(WORK[other](shuffled(ids)))
-      ])
+        const [mine, theirs] = await Promise.all([
+          makeCalls(sessions, WORK[one](shuffled(ids))),
+          rival.work(WORK[other](shuffled(ids)))
+        ])
 
-      const pair = `${one} and ${other}`
-      const failures = [...mine, ...theirs].filter(outcome => outcome.failed !== undefined)
-      assert.deepEqual(failures, [], pair)
-      const isEnd = ENDS.includes(one) || ENDS.includes(other)
-      const after = await Promise.all(live.map(id => sessions.validate(id)))
-      assert.equal(after.filter(row => row !== null).length, isEnd ? 0 : live.length, pair)
-      const expired = ids.filter(id => !live.includes(id))
-      const revived = await Promise.all(expired.map(id => sessions.validate(id)))
-      assert.ok(
-        revived.every(row => row === null),
-        pair
-      )
-      if (isEnd) {
-        const removed = sumOf(ENDS.includes(one) ? mine : []) + sumOf(ENDS.includes(other) ? theirs : [])
-        const pruned = sumOf(one === 'prune' ? mine : []) + sumOf(other === 'prune' ? theirs : [])
-        const [{ left }] = await place.query('SELECT count(*)::int AS left FROM sess')
-        assert.equal(removed + pruned + left, COUNT, pair)
+        const pair = `${one} and ${other}`
+        const failures = [...mine, ...theirs].filter(outcome => outcome.failed !== undefined)
+        assert.deepEqual(failures, [], pair)
+        const isEnd = ENDS.includes(one) || ENDS.includes(other)
+        const after = await Promise.all(live.map(id => sessions.validate(id)))
+        assert.equal(after.filter(row => row !== null).length, isEnd ? 0 : live.length, pair)
+        const expired = ids.filter(id => !live.includes(id))
+        const revived = await Promise.all(expired.map(id => sessions.validate(id)))
+        assert.ok(
+          revived.every(row => row === null),
+          pair
+        )
+        if (isEnd) {
+          const removed = sumOf(ENDS.includes(one) ? mine : []) + sumOf(ENDS.includes(other) ? theirs : [])
+          const pruned = sumOf(one === 'prune' ? mine : []) + sumOf(other === 'prune' ? theirs : [])
+          const [{ left }] = await place.query('SELECT count(*)::int AS left FROM sess')
+          assert.equal(removed + pruned + left, COUNT, pair)
+          assert.deepEqual(await place.query('SELECT FROM sess_ids'), [], `${pair}: nothing is remembered of them`)
+        }
+        assert.ok(sessions.stats().pruned >= before)
       }
-      assert.ok(sessions.stats().pruned >= before)
-    }
-    assert.equal(await deadlocks(place), 0)
-  })
+      assert.equal(await deadlocks(place), 0)
+    })
+  }
 
   test('creates that keep to a limit: nobody fails, whatever else happens to the sessions', async t => {
     const place = await database.emptyDatabase(t)
@@ -173,7 +189,7 @@ test('destroyAll gives up in the end on a session that somebody never lets go, a
   const [held, free] = [await sessions.create({ user_id: 1 }), await sessions.create({ user_id: 1 })]
   const holder = await place.client()
   await holder.query('BEGIN')
-  await holder.query('SELECT FROM sess WHERE sess_id = $1 FOR UPDATE', [held.sess_id])
+  await holder.query('SELECT FROM sess WHERE sess_id = ANY($1) FOR UPDATE', [storedIds(held.sess_id)])
 
   await assert.rejects(sessions.destroyAll({ user_id: 1 }), { code: 'PGSESS_TIMEOUT' })
 

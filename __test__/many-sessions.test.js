@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { init } = require('../index.js')
+const { storedIds } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 
 const database = useDatabase('many_sessions')
@@ -272,7 +273,7 @@ test('destroyAll waits for a session that somebody else holds, and not the other
   const [held, free] = [await sessions.create({ user_id: 1 }), await sessions.create({ user_id: 1 })]
   const holder = await place.client()
   await holder.query('BEGIN')
-  await holder.query('SELECT FROM sess WHERE sess_id = $1 FOR UPDATE', [held.sess_id])
+  await holder.query('SELECT FROM sess WHERE sess_id = ANY($1) FOR UPDATE', [storedIds(held.sess_id)])
 
   const ending = sessions.destroyAll({ user_id: 1 })
   while ((await sessions.validate(free.sess_id)) !== null);

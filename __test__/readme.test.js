@@ -7,7 +7,6 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
-const { hashedId } = require('./support/ids.js')
 const { useDatabase } = require('./support/place.js')
 const { runModule } = require('./support/script.js')
 

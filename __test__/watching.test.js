@@ -10,7 +10,7 @@ const { createSession, init, validateSession } = require('../index.js')
 const { useDatabase } = require('./support/place.js')
 
 const database = useDatabase('watching')
-const OPERATIONS = ['create', 'validate', 'extend', 'destroy', 'list', 'destroyAll', 'prune']
+const OPERATIONS = ['create', 'validate', 'extend', 'update', 'refresh', 'destroy', 'list', 'destroyAll', 'prune']
 const SECRET = 'secret value'
 
 /**
@@ -51,7 +51,11 @@ test('each call tells when it begins, when it settles, and what came of it', asy
     ['validate', [sess_id], true],
     ['validate', ['me'], false],
     ['extend', [sess_id], true],
-    ['list', [{ user_id: 1 }], 1],
+    ['update', [sess_id, { user_id: 2 }], true],
+    ['update', ['me', {}], false],
+    ['refresh', [sess_id], true],
+    ['refresh', ['me'], false],
+    ['list', [{ user_id: 2 }], 1],
     ['destroy', [sess_id], true],
     ['destroy', [sess_id], false],
     ['destroyAll', [{ user_id: 1 }], 0],

@@ -368,9 +368,7 @@ class Sessions {
     const table = await Sessions.ready(this)
     // The core says what is missing.
     const isForCore = this.#caller === undefined || (operation === 'refresh' && table.statements.refresh === null)
-    return isForCore
-      ? this.#core.ask(operation, sid, missing)
-      : new InTransaction(this.#caller, table)[operation](sid)
+    return isForCore ? this.#core.ask(operation, sid, missing) : new InTransaction(this.#caller, table)[operation](sid)
   }
 
   async #setUp() {

@@ -10,6 +10,7 @@
 
 mod support;
 
+use pg_sess_rs::background::Stop;
 use pg_sess_rs::options::Options;
 use support::create;
 use support::place::Place;
@@ -27,33 +28,16 @@ async fn what_no_longer_works_is_forgotten_but_the_age_of_the_current_id() {
     let first = create(&sessions, "Alice").await;
     let second = sessions.refresh(first.id).await.unwrap().unwrap();
     let third = sessions.refresh(second.id).await.unwrap().unwrap();
-    assert_eq!(sessions.forget_replaced_ids(10).await.unwrap(), 0);
+    sessions.prune(&Stop::default()).await.unwrap();
     assert_eq!(place.ask::<i64>(NOTES).await, 2);
 
     place.run(AGE).await;
-    assert_eq!(sessions.forget_replaced_ids(10).await.unwrap(), 2);
+    sessions.prune(&Stop::default()).await.unwrap();
 
     assert_eq!(place.ask::<i64>(NOTES).await, 1);
     assert_eq!(place.ask::<i64>(SEALED).await, 0);
-    assert_eq!(sessions.forget_replaced_ids(10).await.unwrap(), 0);
     assert!(sessions.validate(second.id).await.unwrap().is_none());
     assert_eq!(sessions.validate(third.id).await.unwrap().unwrap().id, third.id);
     assert!(sessions.destroy(second.id).await.unwrap());
-    assert_eq!(place.ask::<i64>(NOTES).await, 0);
-}
-
-#[tokio::test]
-async fn no_more_is_forgotten_at_once_than_was_asked_for() {
-    let place = Place::new().await;
-    let sessions = place.sessions(&FIELD).await;
-    for name in ["Alice", "Bob", "Carol"] {
-        let row = create(&sessions, name).await;
-        sessions.refresh(row.id).await.unwrap().unwrap();
-    }
-    place.run(AGE).await;
-    place.run("DELETE FROM {table}").await;
-
-    assert_eq!(sessions.forget_replaced_ids(2).await.unwrap(), 2);
-    assert_eq!(sessions.forget_replaced_ids(2).await.unwrap(), 1);
     assert_eq!(place.ask::<i64>(NOTES).await, 0);
 }
