@@ -41,7 +41,7 @@ describe('sql', () => {
     assert.ok(await sessions.create({ user_id: 1 }))
   })
 
-  test('prints the index that maxSessions asks for, and needs no server', async t => {
+  test('prints the index that maxSessions asks for and the table of replaced ids, and needs no server', async t => {
     const config = {
       fields: { user_id: 'INT' },
       schemaName: 'app',
@@ -52,16 +52,19 @@ describe('sql', () => {
     })
 
     assert.equal(code, 0)
-    assert.match(
-      stdout,
-      /^CREATE TABLE "app"\."sess" \(sess_id uuid PRIMARY KEY, .*;\nCREATE INDEX ON "app"\."sess" \("user_id"\);\n$/
-    )
+    const [table, index, companion, itsIndex, ...rest] = stdout.split('\n')
+    assert.match(table, /^CREATE TABLE "app"\."sess" \(sess_id uuid PRIMARY KEY, .*;$/)
+    assert.equal(index, 'CREATE INDEX ON "app"."sess" ("user_id");')
+    assert.match(companion, /^CREATE TABLE "app"\."sess_ids" \(old_id uuid PRIMARY KEY, .*;$/)
+    assert.equal(itsIndex, 'CREATE INDEX ON "app"."sess_ids" (new_id);')
+    assert.deepEqual(rest, [''])
   })
 
   test('folds names as init does, if asked to', async () => {
     const { stdout } = await runCommand(['sql', '--fields', 'userId=INT', '--fold-names'])
 
     assert.match(stdout, /"userid" INT/)
+    assert.doesNotMatch(stdout, /sess_ids/, 'which init makes only if it is asked to refresh')
   })
 })
 
