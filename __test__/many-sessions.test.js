@@ -283,3 +283,27 @@ test('destroyAll waits for a session that somebody else holds, and not the other
   assert.equal(await ending, 2)
   assert.equal(await sessions.validate(held.sess_id), null)
 })
+
+test('what waits for its turn to end or to prune sessions is bounded by maxQueue', async t => {
+  const place = await database.emptySchema(t)
+  const sessions = await place.sessions({ fields: { user_id: 'INT' }, maxConnections: 1, maxQueue: 2 })
+  const holder = await place.client()
+  await holder.query('BEGIN; LOCK TABLE sess')
+
+  const ends = Array.from({ length: 10 }, (_, user_id) => sessions.destroyAll({ user_id }))
+  const outcomes = Promise.allSettled(ends)
+  await Promise.any(
+    ends.map(end =>
+      end.then(
+        () => Promise.reject(),
+        error => error
+      )
+    )
+  )
+  await holder.query('COMMIT')
+
+  const codes = (await outcomes).map(outcome => outcome.reason?.code)
+  assert.equal(codes.filter(code => code === 'PGSESS_QUEUE_FULL').length, 7)
+  assert.equal(codes.filter(code => code === undefined).length, 3)
+  assert.equal(await sessions.destroyAll({ user_id: 1 }), 0)
+})

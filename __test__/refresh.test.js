@@ -408,7 +408,7 @@ describe('the table that remembers', () => {
     const place = await database.emptySchema(t)
     await place.closing(pgSess.init(null, place.url, FIELDS))
     const page = fs.readFileSync(path.join(__dirname, '../docs/session-life.md'), 'utf8')
-    const [make, forget] = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => sql)
+    const [make] = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => sql)
     await place.query(make)
     const sessions = await place.sessions({ fields: FIELDS, createTable: false, refreshInterval: true })
     const { sess_id: first } = await sessions.create({ user_id: 1 })
@@ -416,7 +416,7 @@ describe('the table that remembers', () => {
     await sessions.refresh(second)
     await ageNotes(place, '1 hour')
 
-    await place.query(forget)
+    await sessions.prune()
 
     assert.deepEqual(await place.query('SELECT old_id, sealed_id FROM sess_ids'), [
       { old_id: hashedId(second), sealed_id: null }

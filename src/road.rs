@@ -78,6 +78,8 @@ pub(crate) struct Road {
     metronome: Arc<Metronome>,
     /// Calls that wait for a batch, in all queues.
     pub(crate) waiting: AtomicUsize,
+    /// Calls that are in no batch: under way, or waiting for their turn.
+    apart: AtomicUsize,
     /// Calls that have not settled.
     outstanding: AtomicUsize,
     all_settled: Notify,
@@ -94,6 +96,8 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     /// Batches away at once.
     pub(crate) away: usize,
+    /// Calls that wait for rows, and pieces of work on many sessions, under way at once.
+    pub(crate) alone: usize,
     /// The longest that a call takes.
     pub(crate) call_timeout: Duration,
 }
@@ -107,22 +111,25 @@ impl Road {
     ) -> Self {
         let (batch, away) =
             if options.batch { (MAX_BATCH, BATCHES_AWAY) } else { (1, options.max_connections) };
+        let limits = Limits {
+            batch,
+            away,
+            queue: options.max_queue,
+            alone: (options.max_connections / 2).max(1),
+            call_timeout: options.call_timeout(),
+        };
         Self {
             pool,
             counters: Counters::default(),
             sink,
             metronome: Arc::default(),
             runtime,
-            limits: Limits {
-                batch,
-                away,
-                queue: options.max_queue,
-                call_timeout: options.call_timeout(),
-            },
             waiting: AtomicUsize::new(0),
+            apart: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
             all_settled: Notify::new(),
-            alone: Semaphore::new((options.max_connections / 2).max(1)),
+            alone: Semaphore::new(limits.alone),
+            limits,
         }
     }
 
@@ -172,6 +179,16 @@ impl Road {
         Work { road: self, count: 1 }
     }
 
+    /// Takes in a call that is in no batch, until the answer is dropped. Too many wait already: it is refused.
+    pub(crate) fn take_in_apart(&self) -> Result<Apart<'_>, Error> {
+        self.counters.calls.add(1);
+        let apart = Apart { road: self, _work: self.begin() };
+        if self.apart.fetch_add(1, Ordering::Relaxed) < self.limits.queue + self.limits.alone {
+            return Ok(apart);
+        }
+        Err(Error::queue_full(self.limits.queue))
+    }
+
     fn end(&self, count: usize) {
         if self.outstanding.fetch_sub(count, Ordering::AcqRel) == count {
             self.all_settled.notify_waiters();
@@ -197,6 +214,18 @@ impl Road {
 pub(crate) struct Work<'a> {
     road: &'a Road,
     count: usize,
+}
+
+/// A call that is in no batch, under way.
+pub(crate) struct Apart<'a> {
+    road: &'a Road,
+    _work: Work<'a>,
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        self.road.apart.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Work<'_> {

@@ -314,7 +314,6 @@ impl Sessions {
     ///
     /// In pieces: after a failure some may have ended. It may be called again.
     pub async fn destroy_all(&self, search: Search) -> Result<u64, Error> {
-        let _work = self.road.begin();
         let work = async {
             let queues = self.queues()?;
             check_search(&search, queues)?;
@@ -327,13 +326,11 @@ impl Sessions {
     ///
     /// While another process prunes the table, it waits for its turn.
     pub async fn prune(&self, stop: &Stop) -> Result<u64, Error> {
-        let _work = self.road.begin();
         self.counted(async { self.queues()?.pruner.prune(&self.road, stop).await }).await
     }
 
     /// How many sessions the table holds, and how much room it takes.
     pub async fn figures(&self) -> Result<Figures, Error> {
-        let _work = self.road.begin();
         let deadline = Instant::now() + self.road.limits.call_timeout;
         let work = async {
             let rows = pieces::run_piece(&self.road, &self.queues()?.count, (), deadline).await?;
@@ -400,8 +397,10 @@ impl Sessions {
 
     /// Counts a call that is not batched.
     async fn counted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        self.road.counters.calls.add(1);
-        let outcome = work.await;
+        let outcome = match self.road.take_in_apart() {
+            Ok(_apart) => work.await,
+            Err(error) => Err(error),
+        };
         if outcome.is_err() {
             self.road.counters.errors.add(1);
         }

@@ -69,7 +69,8 @@ for (const sid of [undefined, null, 5, {}, 'some id']) {
 sessions.extend()
 
 expect<Equal<ReturnType<typeof sessions.stats>, Stats>>()
-expect<Equal<Stats, Record<'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors' | 'pruned', number>>>()
+type Figure = 'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors' | 'pruned' | 'refreshed'
+expect<Equal<Stats, Record<Figure, number>>>()
 expect<Equal<ReturnType<typeof sessions.close>, Promise<void>>>()
 {
   await using short = await connect(url, { fields: { user_id: 'INT' } })
