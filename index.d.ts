@@ -711,7 +711,13 @@ declare namespace pgSess {
    * ```
    */
   export interface SessionsError extends Error {
-    code: 'PGSESS_TIMEOUT' | 'PGSESS_QUEUE_FULL' | 'PGSESS_CLOSED' | 'PGSESS_NOT_INITIALISED' | 'PGSESS_TABLE' | 'PGSESS_INTERNAL'
+    code:
+      | 'PGSESS_TIMEOUT'
+      | 'PGSESS_QUEUE_FULL'
+      | 'PGSESS_CLOSED'
+      | 'PGSESS_NOT_INITIALISED'
+      | 'PGSESS_TABLE'
+      | 'PGSESS_INTERNAL'
   }
 
   /** The {@link SessionsError} of a call that took longer than `connectTimeout` or `queryTimeout`. */
