@@ -3,6 +3,7 @@
 // npm run bench:growth: what becomes of the speed when the table, the number of processes or the number of writes
 // grows. Takes some minutes and 3 GB of disk; needs no peers.
 
+const os = require('node:os')
 const { connect } = require('pg-sess-rs')
 const { startPostgres } = require('../scripts/postgres.js')
 const { Child } = require('./child.js')
@@ -21,6 +22,8 @@ const ROUNDS = 5
 const TURN_MS = 1000
 /** Sessions that calls are spread over. */
 const SAMPLE = 100_000
+/** What PostgreSQL's manual recommends for a server: a quarter of the memory. */
+const BUFFERS = `${Math.round(os.totalmem() / 4 / 2 ** 20)}MB`
 const NOW = "now() at time zone 'UTC'"
 
 const [contestant] = contestants(['sessions'])
@@ -44,7 +47,7 @@ class Growth {
   /** @param {Cleanup} cleanup */
   static async start(cleanup) {
     // As a server is by itself: autovacuum runs.
-    const server = await startPostgres({ durable: true, settings: { shared_buffers: '512MB', max_wal_size: '16GB' } })
+    const server = await startPostgres({ durable: true, settings: { shared_buffers: BUFFERS, max_wal_size: '16GB' } })
     cleanup.add(() => server.remove())
     const admin = await openPostgres(server.url)
     cleanup.add(() => admin.end())
