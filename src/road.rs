@@ -13,7 +13,7 @@ use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::row::SessionRow;
-use crate::stats::Counters;
+use crate::stats::{Counters, Stats};
 
 /// Larger batches gain nothing, and their answers would hold the event loop.
 const MAX_BATCH: usize = 128;
@@ -113,6 +113,19 @@ impl Road {
         }
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
             sink.deliver(rows, &numbered);
+        }
+    }
+
+    /// What the pool and the queues look like, and what has happened so far.
+    pub(crate) fn stats(&self, waiting: usize) -> Stats {
+        let (size, idle) = self.pool.size_and_idle();
+        Stats {
+            size: size as u64,
+            idle: idle as u64,
+            waiting: waiting as u64,
+            calls: self.counters.calls.get(),
+            batches: self.counters.batches.get(),
+            errors: self.counters.errors.get(),
         }
     }
 

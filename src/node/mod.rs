@@ -27,6 +27,7 @@ use crate::tls::TlsOptions;
 
 mod packed;
 mod questions;
+mod store;
 
 use questions::Questions;
 
@@ -280,17 +281,7 @@ impl Core {
     /// What the pool and the queues look like, and what has happened so far.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> CoreStats {
-        let stats = self.sessions.stats();
-        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
-        let number = |count: u64| count as f64;
-        CoreStats {
-            size: number(stats.size),
-            idle: number(stats.idle),
-            waiting: number(stats.waiting),
-            calls: number(stats.calls),
-            batches: number(stats.batches),
-            errors: number(stats.errors),
-        }
+        core_stats(self.sessions.stats())
     }
 
     /// Waits for what is under way and closes the connections; then call `number` is done.
@@ -301,6 +292,19 @@ impl Core {
             sessions.close().await;
             deliveries.send(packed::single(number, Ok(Value::Bool(true))));
         });
+    }
+}
+
+fn core_stats(stats: crate::stats::Stats) -> CoreStats {
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+    let number = |count: u64| count as f64;
+    CoreStats {
+        size: number(stats.size),
+        idle: number(stats.idle),
+        waiting: number(stats.waiting),
+        calls: number(stats.calls),
+        batches: number(stats.batches),
+        errors: number(stats.errors),
     }
 }
 

@@ -20,8 +20,22 @@ const BYTES_PER_OUTCOME: usize = 128;
 
 /// Packs the outcomes of a batch.
 pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> String {
+    pack(rows, outcomes, Packing::session)
+}
+
+/// The same where a row's second column, a text, is all that is asked for.
+pub(super) fn texts(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> String {
+    pack(rows, outcomes, |packing, row, _| packing.field(row, 1))
+}
+
+fn pack<'a>(
+    rows: &'a [Row],
+    outcomes: &[(u64, Result<Answer, Error>)],
+    write_row: WriteRow<'a>,
+) -> String {
     let mut packing = Packing {
         rows,
+        write_row,
         text: String::with_capacity(outcomes.len() * BYTES_PER_OUTCOME),
         scratch: String::new(),
         failures: Vec::new(),
@@ -63,14 +77,18 @@ pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Erro
     }))
 }
 
+/// Appends a row; the last argument says whether its id has to be told.
+type WriteRow<'a> = fn(&mut Packing<'a>, &'a Row, bool) -> Result<(), Error>;
+
 struct Packing<'a> {
     rows: &'a [Row],
+    write_row: WriteRow<'a>,
     text: String,
     scratch: String,
     failures: Vec<Error>,
 }
 
-impl Packing<'_> {
+impl<'a> Packing<'a> {
     fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Row(place) => self.row(place, false),
@@ -91,6 +109,10 @@ impl Packing<'_> {
 
     fn try_row(&mut self, place: usize, with_id: bool) -> Result<(), Error> {
         let row = self.rows.get(place).ok_or_else(|| Error::internal("an answer without a row"))?;
+        (self.write_row)(self, row, with_id)
+    }
+
+    fn session(&mut self, row: &'a Row, with_id: bool) -> Result<(), Error> {
         self.text.push('[');
         if with_id {
             self.field(row, 0)?;
