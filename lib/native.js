@@ -4,7 +4,7 @@
 // operation; outcomes come back in one call a batch, and the promises are settled here.
 
 const { setInterval } = require('node:timers')
-const { Core: NativeCore } = require('../native/binding.js')
+const { Core: NativeCore, StoreCore: NativeStoreCore } = require('../native/binding.js')
 const { toError } = require('./errors.js')
 const { toBeTraced } = require('./traced.js')
 
@@ -131,7 +131,7 @@ class Questions {
   #answers
   /** What the caller's own functions threw, by question: those who wait get the very error. @type {Map<number, unknown>} */
   #failures = new Map()
-  /** @type {WeakRef<NativeCore> | undefined} */
+  /** @type {WeakRef<NativeCore | NativeStoreCore> | undefined} */
   native
 
   /** @param {import('./connection.js').Answers} answers */
@@ -338,3 +338,6 @@ class Core {
 }
 
 exports.Core = Core
+exports.NativeStoreCore = NativeStoreCore
+exports.Questions = Questions
+exports.Waiting = Waiting

@@ -170,3 +170,5 @@ exports.checkLength = checkLength
 exports.checkOptions = checkOptions
 exports.checkValues = checkValues
 exports.isObject = isObject
+exports.typed = typed
+exports.wholeNumber = wholeNumber

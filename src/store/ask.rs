@@ -55,7 +55,7 @@ impl Ask {
         let name = &table.sql_name;
         let live = |what: &str, condition: &str| -> Sql {
             format!(
-                "SELECT NULL::text, ({what})::text FROM {name} WHERE expire >= now(){condition}"
+                "SELECT NULL::text, ({what})::text AS answer FROM {name} WHERE expire >= now(){condition}"
             )
             .into()
         };
@@ -97,7 +97,7 @@ fn remove(table: &Table, condition: &str, limit: &str) -> Sql {
         "WITH locked AS MATERIALIZED (SELECT sid FROM {name} {condition}ORDER BY sid::text COLLATE \"C\" {limit}\
            FOR UPDATE{wait}), \
          gone AS (DELETE FROM {name} AS s USING locked WHERE s.sid = locked.sid RETURNING 1) \
-         SELECT NULL::text, count(*)::text FROM gone",
+         SELECT NULL::text, count(*)::text AS answer FROM gone",
         name = table.sql_name,
     )
     .into()
