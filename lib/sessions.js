@@ -25,6 +25,7 @@ class Sessions {
   /** Set when statements have to run through the caller's own database object. @type {unknown} */
   #caller
   #closed = false
+  #extendInterval
 
   /**
    * @param {unknown} source what to connect to
@@ -36,6 +37,7 @@ class Sessions {
     this.#connection = resolveConnection(source)
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
     this.#core = new Core(settings, fields, { maxConnections, ...timeouts, ...options, foldNames }, pg, answers)
+    this.#extendInterval = Number(/** @type {any} */ (options).extendInterval ?? 0)
     this.#foldNames = foldNames
     this.#onError = onError
     this.#caller = throughCaller ? source : undefined
@@ -72,6 +74,15 @@ class Sessions {
    */
   static address(sessions) {
     return sessions.#connection.address
+  }
+
+  /**
+   * The option of this name, in ms.
+   *
+   * @param {Sessions} sessions
+   */
+  static extendInterval(sessions) {
+    return sessions.#extendInterval
   }
 
   /**
