@@ -8,7 +8,6 @@ const { checkPgpAndDb, holdsConnection, namesDatabase, wrongDatabase } = require
 const { MaybeIgnored } = require('./lib/maybe-ignored.js')
 const { checkFields, checkLength, checkOptions } = require('./lib/options.js')
 const { Sessions } = require('./lib/sessions.js')
-const { traced } = require('./lib/traced.js')
 
 /**
  * @param {unknown} pgp
@@ -99,7 +98,7 @@ function call(pgp, db, operation) {
   try {
     checkPgpAndDb(pgp, db)
     const sessions = sessionsOf(pgp, db)
-    return sessions instanceof Promise ? traced(sessions.then(operation)) : operation(sessions)
+    return sessions instanceof Promise ? sessions.then(operation) : operation(sessions)
   } catch (error) {
     return Promise.reject(error)
   }
@@ -117,7 +116,7 @@ async function connect(connection, options) {
   const checked = checkOptions(others, 'options')
   const sessions = new Sessions(connection, checkFields(fields, 'options.fields'), checked, false)
   try {
-    return await traced(setUp(sessions))
+    return await setUp(sessions)
   } catch (error) {
     await sessions.close()
     throw error

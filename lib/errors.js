@@ -42,12 +42,11 @@ const CODES = {
 }
 
 /**
- * @param {Failure | undefined} failure
+ * @param {Failure} failure
  * @param {ErrorClasses} classes
  * @returns {Error}
  */
 function toError(failure, classes) {
-  if (failure === undefined) return withCode(new Error('an outcome without its failure'), 'PGSESS_INTERNAL')
   const { kind, message, ...facts } = failure
   switch (kind) {
     case 'database':
@@ -59,6 +58,23 @@ function toError(failure, classes) {
     default:
       return Object.assign(withCode(new Error(message), CODES[kind] ?? 'PGSESS_INTERNAL'), facts)
   }
+}
+
+/**
+ * A promise that rejects with the failure's error. A promise that is resolved with it lets V8 show in the error's stack
+ * who awaits it: the error is made where an answer arrives, and there is no caller on the stack any more.
+ *
+ * @param {Failure} failure
+ * @param {ErrorClasses} classes
+ * @returns {Promise<never>}
+ */
+async function rejected(failure, classes) {
+  // A promise takes up one that it was resolved with in the next turn: only from then on it is known who waits.
+  await undefined
+  await undefined
+  const error = toError(failure, classes)
+  Error.captureStackTrace(error, rejected)
+  throw error
 }
 
 /**
@@ -115,5 +131,5 @@ function describe(value) {
 }
 
 exports.describe = describe
-exports.toError = toError
+exports.rejected = rejected
 exports.withCode = withCode

@@ -30,7 +30,12 @@ class InTransaction {
    * @param {string} argument what errors call the fields
    */
   async create(fields, argument) {
-    const { given, values } = this.#table.forPg(checkValues(fields, argument))
+    return this.createFrom(checkValues(fields, argument))
+  }
+
+  /** @param {[string, unknown][]} entries values that were checked */
+  async createFrom(entries) {
+    const { given, values } = this.#table.forPg(entries)
     const [row] = await this.#query(this.#table.createStatement(given), [this.#table.newId(), ...values])
     return this.#table.reader.finish(row)
   }

@@ -5,15 +5,14 @@
 
 const { setInterval } = require('node:timers')
 const { Core: NativeCore, StoreCore: NativeStoreCore } = require('../native/binding.js')
-const { toError } = require('./errors.js')
-const { toBeTraced } = require('./traced.js')
+const { rejected } = require('./errors.js')
+const { Answer, Kind } = require('./packed.js')
 
 /**
  * @typedef {import('./errors.js').Failure} Failure
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
- * @typedef {(outcome: any, sid: string, answer: number) => unknown} Decode turns an outcome into the value that the
- *   caller gets; `answer` is the same for all outcomes that came at once
- * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, decode: Decode, sid: string }} Call
+ * @typedef {(value: any) => void} Resolve
+ * @typedef {(answer: Answer, sid: string) => unknown} ReadRow reads a row from an answer
  */
 
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
@@ -21,7 +20,9 @@ const KEPT_FAILURES = 64
 /** As in native/binding.d.ts, whose `const enum` has no value for a file that is not compiled. */
 const Operation = /** @type {const} */ ({ validate: 0, extend: 1, destroy: 2 })
 const ID_LENGTH = 36
-const LISTED_ID = /^[0-9a-fA-F-]{36}$/
+const OPERATIONS = Object.values(Operation)
+/** Calls that cross together at most: as many as the second part of a call's number can tell apart. */
+const MAX_GROUP = 128 ** 2
 /** The longest period that a timer takes, in ms. */
 const LONGEST_PERIOD = 2 ** 31 - 1
 
@@ -37,15 +38,50 @@ function countCalls(change) {
   if (before > 0 && callsUnderWay === 0) keeper.unref()
 }
 
+/** Calls that crossed to the core together. */
+class Group {
+  /** @type {(Resolve | undefined)[]} */
+  resolves = []
+  /** The ids that the calls name, as they were given. @type {string[]} */
+  sids = []
+  /** How many calls have no outcome yet. */
+  open = 0
+
+  /**
+   * @param {string} sid
+   * @returns {Promise<any>}
+   */
+  add(sid) {
+    const promise = new Promise(takeResolve)
+    this.resolves.push(taken)
+    this.sids.push(sid)
+    this.open++
+    return promise
+  }
+}
+
+/** The resolve function of the promise made last. @type {Resolve | undefined} */
+let taken
+
+/**
+ * One function for all promises, instead of a closure for each.
+ *
+ * @param {Resolve} resolve
+ */
+function takeResolve(resolve) {
+  taken = resolve
+}
+
 /** Calls on their way, by number. Holds nothing of the addon, so that an abandoned core can be collected. */
 class Waiting {
-  /** @type {Map<number, Call>} */
-  #calls = new Map()
-  #next = 0
-  /** How many answers have come. */
-  #received = 0
+  /** By the first part of their calls' numbers. @type {(Group | undefined)[]} */
+  #groups = []
+  /** Places in `#groups` that are free. @type {number[]} */
+  #free = []
   #classes
   #questions
+  /** How rows are read, once the table stands. @type {ReadRow | undefined} */
+  readRow
 
   /**
    * @param {ErrorClasses} classes
@@ -59,29 +95,30 @@ class Waiting {
   /**
    * Keeps the calls until their outcomes come.
    *
-   * @param {Call[]} calls
+   * @param {Group} group
    * @returns {number} the first call's number; the others follow
    */
-  add(calls) {
-    countCalls(calls.length)
-    const first = this.#next
-    for (const call of calls) this.#calls.set(this.#next++, call)
-    return first
+  add(group) {
+    countCalls(group.open)
+    const place = this.#free.pop() ?? this.#groups.length
+    this.#groups[place] = group
+    return place * MAX_GROUP
   }
 
   /**
-   * Settles the calls of a batch, or answers a question.
+   * Settles the calls of a batch, or one that is not batched, or answers a question.
    *
    * @param {string} message as src/node/packed.rs packs outcomes, and src/node/questions.rs questions
    */
   receive(message) {
-    const packed = JSON.parse(message)
-    if (typeof packed[0] === 'string') {
-      this.#questions.answer(packed[0] === 'password' ? 'password' : 'identity', packed[1], packed[2])
+    if (Answer.isIn(message)) {
+      this.#settleAll(new Answer(message))
       return
     }
-    this.#received++
-    for (let at = 1; at < packed.length; at += 2) this.#settle(packed[at], packed[at + 1], packed[0])
+    const [what, number, detail] = JSON.parse(message)
+    if (what === 'done') this.#settle(number, detail)
+    else if (what === 'failed') this.#settle(number, this.#failed(detail))
+    else this.#questions.answer(what, number, detail)
   }
 
   /**
@@ -92,35 +129,89 @@ class Waiting {
    * @param {unknown} error
    */
   fail(first, count, error) {
-    for (let number = first; number < first + count; number++) this.#take(number)?.reject(error)
-  }
-
-  /** @param {number} number */
-  #take(number) {
-    const call = this.#calls.get(number)
-    if (this.#calls.delete(number)) countCalls(-1)
-    return call
+    for (let number = first; number < first + count; number++) this.#settle(number, Promise.reject(error))
   }
 
   /**
    * @param {number} number
-   * @param {any} outcome
-   * @param {Failure[]} failures
+   * @param {unknown} value a promise that rejects, if the call failed
    */
-  #settle(number, outcome, failures) {
-    const call = this.#take(number)
-    if (call === undefined) return
-    if (outcome?.failed !== undefined) {
-      const failure = failures[outcome.failed]
-      call.reject(this.#questions.thrown(failure) ?? toBeTraced(toError(failure, this.#classes)))
-      return
+  #settle(number, value) {
+    const place = Math.floor(number / MAX_GROUP)
+    const group = this.#groups[place]
+    if (group === undefined) return
+    this.#take(group, place, number % MAX_GROUP)?.(value)
+    countCalls(-1)
+  }
+
+  /** @param {Answer} answer */
+  #settleAll(answer) {
+    for (let left = answer.count; left > 0; left--) {
+      const place = answer.group()
+      const member = answer.member()
+      const group = /** @type {Group} */ (this.#groups[place])
+      const value = this.#read(answer, group.sids[member])
+      this.#take(group, place, member)?.(value)
     }
+    countCalls(-answer.count)
+  }
+
+  /**
+   * @param {Group} group
+   * @param {number} place the group's
+   * @param {number} member
+   */
+  #take(group, place, member) {
+    const resolve = group.resolves[member]
+    group.resolves[member] = undefined
+    group.open--
+    if (group.open === 0) {
+      this.#groups[place] = undefined
+      this.#free.push(place)
+    }
+    return resolve
+  }
+
+  /**
+   * The next outcome, as the value that the call's promise is resolved with.
+   *
+   * @param {Answer} answer
+   * @param {string} sid the id that the call names
+   */
+  #read(answer, sid) {
+    switch (answer.kind()) {
+      case Kind.yes:
+        return true
+      case Kind.no:
+        return false
+      case Kind.row:
+        return this.#readRow(answer, sid.toLowerCase())
+      case Kind.newRow:
+        return this.#readRow(answer, answer.text())
+      case Kind.failure:
+        return this.#failed(answer.failure())
+      default:
+        return null
+    }
+  }
+
+  /**
+   * @param {Answer} answer
+   * @param {string} sid
+   */
+  #readRow(answer, sid) {
     try {
-      call.resolve(call.decode(outcome, call.sid, this.#received))
+      return /** @type {ReadRow} */ (this.readRow)(answer, sid)
     } catch (error) {
       // A type parser of the user threw: its own call fails, its neighbours do not.
-      call.reject(error)
+      return Promise.reject(error)
     }
+  }
+
+  /** @param {Failure} failure */
+  #failed(failure) {
+    const thrown = this.#questions.thrown(failure)
+    return thrown === undefined ? rejected(failure, this.#classes) : Promise.reject(thrown)
   }
 }
 
@@ -178,10 +269,9 @@ class Questions {
 class Core {
   #native
   #waiting
-  /** Calls of this turn, by operation. @type {[Call[], Call[], Call[]]} */
-  #idCalls = [[], [], []]
-  /** @type {Call[]} */
-  #creates = []
+  /** Calls of this turn that name a session, by operation. @type {[Group, Group, Group]} */
+  #asked = [new Group(), new Group(), new Group()]
+  #creates = new Group()
   /** @type {string[]} */
   #createPayloads = []
   #flushing = false
@@ -202,34 +292,42 @@ class Core {
   }
 
   /**
+   * How rows are read from now on.
+   *
+   * @param {ReadRow} readRow
+   */
+  setReader(readRow) {
+    this.#waiting.readRow = readRow
+  }
+
+  /**
    * @param {keyof typeof Operation} operation
    * @param {unknown} sid
    * @param {unknown} missing what "no session" is for this operation
-   * @param {Decode} decode
    * @returns {Promise<any>}
    */
-  ask(operation, sid, missing, decode) {
+  ask(operation, sid, missing) {
     const id = this.#listedId(sid)
     if (id === null) return Promise.resolve(missing)
-    return new Promise((resolve, reject) => {
-      this.#idCalls[Operation[operation]].push({ resolve, reject, decode, sid: id })
-      this.#flushSoon()
-    })
+    const at = Operation[operation]
+    const group = this.#asked[at]
+    const answer = group.add(id)
+    if (group.open === MAX_GROUP) this.#flushIds(at)
+    else this.#flushSoon()
+    return answer
   }
 
   /**
    * @param {number[]} given places of the given fields, ascending
    * @param {(string | null | { hex: string })[]} values
-   * @param {Decode} decode
    * @returns {Promise<any>}
    */
-  create(given, values, decode) {
-    const payload = JSON.stringify([given, values])
-    return new Promise((resolve, reject) => {
-      this.#creates.push({ resolve, reject, decode, sid: '' })
-      this.#createPayloads.push(payload)
-      this.#flushSoon()
-    })
+  create(given, values) {
+    this.#createPayloads.push(JSON.stringify([given, values]))
+    const row = this.#creates.add('')
+    if (this.#creates.open === MAX_GROUP) this.#flushCreates()
+    else this.#flushSoon()
+    return row
   }
 
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
@@ -270,25 +368,22 @@ class Core {
   }
 
   /**
-   * The same for a list of ids, where asking the core for each would cost too much: 36 characters that look like an id
-   * go as they are, and the core finds out later whether they are one.
-   *
-   * Only these: ids lie side by side in the list without a separator, so one that grew (`İ` is two characters in lower
-   * case) would give its neighbours' places to others.
+   * The same for a list of ids, where asking the core for each would cost too much: what has the length of an id goes
+   * as it is, and the core finds out whether it is one.
    *
    * @param {unknown} sid
    * @returns {string | null}
    */
   #listedId(sid) {
-    return typeof sid === 'string' && LISTED_ID.test(sid) ? sid.toLowerCase() : this.readId(sid)
+    return typeof sid === 'string' && sid.length === ID_LENGTH ? sid : this.readId(sid)
   }
 
   /** @param {(number: number) => void} send */
   #single(send) {
-    return new Promise((resolve, reject) => {
-      const number = this.#waiting.add([{ resolve, reject, decode: outcome => outcome, sid: '' }])
-      this.#guard(number, 1, () => send(number))
-    })
+    const group = new Group()
+    const outcome = group.add('')
+    this.#send(group, number => send(number))
+    return outcome
   }
 
   #flushSoon() {
@@ -299,38 +394,37 @@ class Core {
 
   #flush() {
     this.#flushing = false
-    for (const operation of Object.values(Operation)) this.#flushIds(operation)
-    if (this.#creates.length > 0) this.#flushCreates()
+    for (const operation of OPERATIONS) this.#flushIds(operation)
+    this.#flushCreates()
   }
 
   /** @param {0 | 1 | 2} operation */
   #flushIds(operation) {
-    const calls = this.#idCalls[operation]
-    if (calls.length === 0) return
-    this.#idCalls[operation] = []
-    const first = this.#waiting.add(calls)
-    let ids = ''
-    for (const call of calls) ids += call.sid
-    this.#guard(first, calls.length, () => this.#native.submitIds(operation, first, calls.length, ids))
+    const group = this.#asked[operation]
+    if (group.open === 0) return
+    this.#asked[operation] = new Group()
+    const { open, sids } = group
+    this.#send(group, first => this.#native.submitIds(operation, first, open, sids.join('')))
   }
 
   #flushCreates() {
-    const calls = this.#creates
+    const group = this.#creates
+    if (group.open === 0) return
     const payloads = this.#createPayloads
-    this.#creates = []
+    this.#creates = new Group()
     this.#createPayloads = []
-    const first = this.#waiting.add(calls)
-    this.#guard(first, calls.length, () => this.#native.submitCreates(first, `[${payloads.join()}]`))
+    this.#send(group, first => this.#native.submitCreates(first, `[${payloads.join()}]`))
   }
 
   /**
-   * @param {number} first
-   * @param {number} count
-   * @param {() => void} send
+   * @param {Group} group
+   * @param {(first: number) => void} send gets the number of the group's first call
    */
-  #guard(first, count, send) {
+  #send(group, send) {
+    const count = group.open
+    const first = this.#waiting.add(group)
     try {
-      send()
+      send(first)
     } catch (error) {
       this.#waiting.fail(first, count, error)
     }
@@ -338,6 +432,8 @@ class Core {
 }
 
 exports.Core = Core
+exports.Group = Group
+exports.MAX_GROUP = MAX_GROUP
 exports.NativeStoreCore = NativeStoreCore
 exports.Questions = Questions
 exports.Waiting = Waiting

@@ -4,14 +4,18 @@
 // right in every time zone, which pg's own reading of `timestamp` as local time is not.
 
 /**
+ * @typedef {import('./packed.js').Answer} Answer
  * @typedef {(text: string) => unknown} Parser
- * @typedef {(microseconds: number) => unknown} TimeParser since 1970
+ * @typedef {(day: number, microseconds: number) => unknown} TimeParser takes days since 1970, infinite if the time is,
+ *   and the time of the day
  * @typedef {(oid: number) => Parser} GetParser pg's type parsers as they are now
  * @typedef {{ asked: string, column: string, oid: number }} FieldInfo
  * @typedef {{ id: number, times: [number, number, number] }} SessionTypes OIDs of the columns that every session has
  */
 
 const SECOND_MICROSECONDS = 1_000_000
+const DAY_SECONDS = 86_400
+const DAY_MS = DAY_SECONDS * 1000
 /** What pg's own parsers make of a time without infinities. */
 const PROBE_TEXT = '2001-02-03 04:05:06.789'
 const PROBE_LOCAL = new Date(2001, 1, 3, 4, 5, 6, 789).getTime()
@@ -31,7 +35,7 @@ class RowReader {
   #hasProto
   /** The parsers as they are for the answer that is being read. @type {{ id: Parser, times: TimeParser[], fields: Parser[] }} */
   #parsers = { id: String, times: [], fields: [] }
-  /** The number of that answer. */
+  /** That answer's number. */
   #answer = -1
 
   /**
@@ -48,26 +52,32 @@ class RowReader {
   }
 
   /**
-   * @param {(string | number | null)[] | null} packed `[id, created, updated, expires, field, …]`, see
-   *   src/node/packed.rs
-   * @param {string} sid the id where the row does not hold it
-   * @param {number} answer the number of the answer that the row came with: parsers are looked up once for all of it
+   * Reads the next row.
+   *
+   * @param {Answer} answer parsers are looked up once for all of it
+   * @param {string} sid the row's id
    */
-  read(packed, sid, answer) {
-    if (packed === null) return null
-    if (this.#answer !== answer) this.#look(answer)
+  read(answer, sid) {
+    if (this.#answer !== answer.serial) this.#look(answer.serial)
+    const created = answer.day()
+    const createdAt = answer.microseconds()
+    const updated = answer.day()
+    const updatedAt = answer.microseconds()
+    const expires = answer.day()
+    const expiresAt = answer.microseconds()
+    const names = this.#names
+    const first = answer.skipTexts(names.length)
     const { id, times, fields } = this.#parsers
     /** @type {{ [column: string]: unknown }} */
     const row = {
-      sess_id: id(packed[0] === 0 ? sid : String(packed[0])),
-      sess_creation_date: times[0](Number(packed[1])),
-      sess_last_updated: times[1](Number(packed[2])),
-      sess_expiration: times[2](Number(packed[3]))
+      sess_id: id(sid),
+      sess_creation_date: times[0](created, createdAt),
+      sess_last_updated: times[1](updated, updatedAt),
+      sess_expiration: times[2](expires, expiresAt)
     }
-    const names = this.#names
     for (let place = 0; place < names.length; place++) {
-      const text = packed[place + 4]
-      const value = text === null ? null : fields[place](/** @type {string} */ (text))
+      const text = answer.textAt(first + place)
+      const value = text === null ? null : fields[place](text)
       if (this.#hasProto) define(row, names[place], value)
       else row[names[place]] = value
     }
@@ -82,9 +92,9 @@ class RowReader {
   finish(row) {
     this.#look(-1)
     const { times } = this.#parsers
-    row.sess_creation_date = times[0](toMicroseconds(row.sess_creation_date))
-    row.sess_last_updated = times[1](toMicroseconds(row.sess_last_updated))
-    row.sess_expiration = times[2](toMicroseconds(row.sess_expiration))
+    row.sess_creation_date = readSeconds(row.sess_creation_date, times[0])
+    row.sess_last_updated = readSeconds(row.sess_last_updated, times[1])
+    row.sess_expiration = readSeconds(row.sess_expiration, times[2])
     return row
   }
 
@@ -106,12 +116,12 @@ class RowReader {
  * @returns {TimeParser}
  */
 function timeParser(parser, oid) {
-  return readsTimesAsPg(parser, oid) ? toDate : microseconds => parser(timeText(microseconds, oid))
+  return readsTimesAsPg(parser, oid) ? toDate : (day, microseconds) => parser(timeText(day, microseconds, oid))
 }
 
-/** @param {number} microseconds */
-function toDate(microseconds) {
-  return Number.isFinite(microseconds) ? new Date(Math.floor(microseconds / 1000)) : microseconds
+/** @type {TimeParser} */
+function toDate(day, microseconds) {
+  return Number.isFinite(day) ? new Date(day * DAY_MS + Math.floor(microseconds / 1000)) : day
 }
 
 /**
@@ -144,20 +154,28 @@ function readsTimesAsPg(parser, oid) {
 /**
  * The time as PostgreSQL writes it, in UTC.
  *
+ * @param {number} day
  * @param {number} microseconds
  * @param {number} oid
  */
-function timeText(microseconds, oid) {
-  if (!Number.isFinite(microseconds)) return microseconds > 0 ? 'infinity' : '-infinity'
-  const fraction = ((microseconds % SECOND_MICROSECONDS) + SECOND_MICROSECONDS) % SECOND_MICROSECONDS
-  const seconds = new Date((microseconds - fraction) / 1000).toISOString().slice(0, 19).replace('T', ' ')
+function timeText(day, microseconds, oid) {
+  if (!Number.isFinite(day)) return day > 0 ? 'infinity' : '-infinity'
+  const fraction = microseconds % SECOND_MICROSECONDS
+  const date = new Date(day * DAY_MS + (microseconds - fraction) / 1000)
+  const seconds = date.toISOString().slice(0, 19).replace('T', ' ')
   const digits = fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`
   return `${seconds}${digits}${oid === TIMESTAMPTZ ? '+00' : ''}`
 }
 
-/** @param {unknown} seconds such as `1700000000.123456` */
-function toMicroseconds(seconds) {
-  return Math.round(Number(seconds) * SECOND_MICROSECONDS)
+/**
+ * @param {unknown} text seconds since 1970, such as `1700000000.123456`
+ * @param {TimeParser} parse
+ */
+function readSeconds(text, parse) {
+  const seconds = Number(text)
+  if (!Number.isFinite(seconds)) return parse(seconds, 0)
+  const day = Math.floor(seconds / DAY_SECONDS)
+  return parse(day, Math.round((seconds - day * DAY_SECONDS) * SECOND_MICROSECONDS))
 }
 
 exports.RowReader = RowReader

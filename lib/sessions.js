@@ -8,7 +8,6 @@ const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
 const { checkValues } = require('./options.js')
 const { Table } = require('./table.js')
-const { traced } = require('./traced.js')
 
 /** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
 
@@ -101,22 +100,28 @@ class Sessions {
    * @param {string} [argument] what errors call the values
    */
   create(values, argument = 'values') {
-    return traced(this.#create(values, argument))
+    try {
+      const entries = checkValues(values, argument)
+      const table = this.#readyTable()
+      return table === undefined ? this.#createSlowly(entries) : this.#create(table, entries)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** @param {unknown} sid */
   validate(sid) {
-    return traced(this.#ask('validate', sid, null))
+    return this.#ask('validate', sid, null)
   }
 
   /** @param {unknown} sid */
   extend(sid) {
-    return traced(this.#ask('extend', sid, false))
+    return this.#ask('extend', sid, false)
   }
 
   /** @param {unknown} sid */
   destroy(sid) {
-    return traced(this.#ask('destroy', sid, false))
+    return this.#ask('destroy', sid, false)
   }
 
   stats() {
@@ -132,17 +137,28 @@ class Sessions {
     return this.close()
   }
 
+  /** The table, if calls can go to the core right away. */
+  #readyTable() {
+    return this.#closed || this.#caller !== undefined ? undefined : this.#table
+  }
+
   /**
-   * @param {unknown} values
-   * @param {string} argument
+   * @param {Table} table
+   * @param {[string, unknown][]} entries
+   * @returns {Promise<any>}
    */
-  async #create(values, argument) {
-    const entries = checkValues(values, argument)
+  #create(table, entries) {
+    const { given, values } = table.forCore(entries)
+    return this.#core.create(given, values)
+  }
+
+  /** @param {[string, unknown][]} entries */
+  async #createSlowly(entries) {
     if (this.#closed) throw closed()
-    const table = this.#table ?? (await Sessions.ready(this))
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).create(values, argument)
-    const { given, values: parameters } = table.forCore(entries)
-    return this.#core.create(given, parameters, table.readRow)
+    const table = await Sessions.ready(this)
+    return this.#caller === undefined
+      ? this.#create(table, entries)
+      : new InTransaction(this.#caller, table).createFrom(entries)
   }
 
   /**
@@ -152,11 +168,9 @@ class Sessions {
    * @returns {Promise<any>}
    */
   #ask(operation, sid, missing) {
-    const table = this.#table
-    if (table === undefined || this.#closed || this.#caller !== undefined)
-      return this.#askSlowly(operation, sid, missing)
-    const decode = operation === 'validate' ? table.readRow : asItIs
-    return this.#core.ask(operation, sid, missing, decode)
+    return this.#readyTable() === undefined
+      ? this.#askSlowly(operation, sid, missing)
+      : this.#core.ask(operation, sid, missing)
   }
 
   /**
@@ -167,25 +181,23 @@ class Sessions {
   async #askSlowly(operation, sid, missing) {
     if (this.#closed) throw closed()
     const table = await Sessions.ready(this)
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table)[operation](sid)
-    return this.#ask(operation, sid, missing)
+    return this.#caller === undefined
+      ? this.#core.ask(operation, sid, missing)
+      : new InTransaction(this.#caller, table)[operation](sid)
   }
 
   async #setUp() {
     const description = await this.#core.setUp()
-    this.#table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
+    const table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
+    this.#core.setReader((answer, sid) => table.reader.read(answer, sid))
+    this.#table = table
     for (const note of description.notes) Sessions.report(this, withCode(new Error(note), 'PGSESS_TABLE'))
-    return this.#table
+    return table
   }
 }
 
 function closed() {
   return withCode(new Error('these sessions are closed'), 'PGSESS_CLOSED')
-}
-
-/** @param {unknown} outcome */
-function asItIs(outcome) {
-  return outcome
 }
 
 exports.Sessions = Sessions

@@ -41,9 +41,6 @@ class Table {
     })
   }
 
-  /** @type {import('./native.js').Decode} */
-  readRow = (packed, sid, answer) => this.reader.read(packed, sid, answer)
-
   /**
    * Values for the core: places of the given fields, ascending, and their parameters.
    *

@@ -12,6 +12,7 @@
 //! | [`table`] | creates the table, adopts it, verifies it |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
+//! | [`metronome`] | keeps deadlines from waking threads |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
 //! | [`retry`] | which failure of which operation may run again |
@@ -26,6 +27,7 @@ mod batcher;
 pub mod connect;
 pub mod error;
 pub mod fields;
+mod metronome;
 mod operations;
 pub mod options;
 mod pool;

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_postgres::Row;
 
 use crate::error::Error;
+use crate::metronome::Metronome;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
@@ -50,6 +51,7 @@ pub(crate) struct Road {
     pub(crate) runtime: Handle,
     pub(crate) limits: Limits,
     sink: Option<Arc<dyn Sink>>,
+    metronome: Arc<Metronome>,
     /// Calls that have not settled.
     outstanding: AtomicUsize,
     all_settled: Notify,
@@ -81,6 +83,7 @@ impl Road {
             pool,
             counters: Counters::default(),
             sink,
+            metronome: Arc::default(),
             runtime,
             limits: Limits { batch, away, call_timeout: options.call_timeout() },
             outstanding: AtomicUsize::new(0),
@@ -93,6 +96,7 @@ impl Road {
     pub(crate) fn take_in(&self, calls: usize) {
         self.outstanding.fetch_add(calls, Ordering::AcqRel);
         self.counters.calls.add(calls);
+        self.metronome.keep(&self.runtime);
     }
 
     /// Settles calls.

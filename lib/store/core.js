@@ -3,18 +3,15 @@
 // The core of one Store: the calls of one turn cross to Rust together, as one JSON text; the outcomes come back as those
 // of Sessions do.
 
-const { NativeStoreCore, Questions, Waiting } = require('../native.js')
+const { Group, MAX_GROUP, NativeStoreCore, Questions, Waiting } = require('../native.js')
 
-/**
- * @typedef {import('../native.js').Call} Waiter
- * @typedef {{ [statement: string]: string }} Statements for a connection of the caller
- */
+/** @typedef {{ [statement: string]: string }} Statements for a connection of the caller */
 
 class StoreCore {
   #native
   #waiting
-  /** Calls of this turn. @type {Waiter[]} */
-  #calls = []
+  /** Calls of this turn. */
+  #calls = new Group()
   /** @type {string[]} */
   #payloads = []
 
@@ -27,6 +24,7 @@ class StoreCore {
   constructor(settings, options, classes, answers) {
     const questions = new Questions(answers)
     const waiting = new Waiting(classes, questions)
+    waiting.readRow = answer => answer.textAt(answer.skipTexts(1))
     this.#waiting = waiting
     this.#native = new NativeStoreCore(settings, options, message => waiting.receive(message))
     questions.native = new WeakRef(this.#native)
@@ -37,12 +35,11 @@ class StoreCore {
    * @returns {Promise<any>}
    */
   call(call) {
-    const payload = JSON.stringify(call)
-    return new Promise((resolve, reject) => {
-      this.#payloads.push(payload)
-      const waiting = this.#calls.push({ resolve, reject, decode: outcome => outcome, sid: '' })
-      if (waiting === 1) queueMicrotask(() => this.#flush())
-    })
+    this.#payloads.push(JSON.stringify(call))
+    const outcome = this.#calls.add('')
+    if (this.#calls.open === 1) queueMicrotask(() => this.#flush())
+    else if (this.#calls.open === MAX_GROUP) this.#flush()
+    return outcome
   }
 
   /** @returns {Promise<Statements>} */
@@ -76,32 +73,31 @@ class StoreCore {
 
   #flush() {
     const [calls, payloads] = [this.#calls, this.#payloads]
-    if (calls.length === 0) return
-    this.#calls = []
+    if (calls.open === 0) return
+    this.#calls = new Group()
     this.#payloads = []
     this.#send(calls, first => this.#native.submit(first, `[${payloads.join()}]`))
   }
 
-  /**
-   * @param {(number: number) => void} send
-   * @returns {Promise<any>}
-   */
+  /** @param {(number: number) => void} send */
   #single(send) {
-    return new Promise((resolve, reject) => {
-      this.#send([{ resolve, reject, decode: outcome => outcome, sid: '' }], send)
-    })
+    const group = new Group()
+    const outcome = group.add('')
+    this.#send(group, send)
+    return outcome
   }
 
   /**
-   * @param {Waiter[]} calls
+   * @param {Group} group
    * @param {(first: number) => void} send
    */
-  #send(calls, send) {
-    const first = this.#waiting.add(calls)
+  #send(group, send) {
+    const { open } = group
+    const first = this.#waiting.add(group)
     try {
       send(first)
     } catch (error) {
-      this.#waiting.fail(first, calls.length, error)
+      this.#waiting.fail(first, open, error)
     }
   }
 }
