@@ -124,6 +124,12 @@ class RequestSessions {
     return count
   }
 
+  /** @returns {string | null} */
+  handle() {
+    const id = this.#req.session?.sess_id
+    return id === undefined ? null : this.#sessions.handle(id)
+  }
+
   /**
    * @param {string} id
    * @param {(row: Row) => boolean} isDue
