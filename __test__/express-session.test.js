@@ -113,6 +113,71 @@ test('one bad call of a turn fails alone', async t => {
   assert.deepEqual((await store.ids()).sort(), ['a', 'b'])
 })
 
+test('a row that somebody else holds holds up nobody but its own calls', async t => {
+  const place = await emptyPlace(t)
+  const store = openOurs(place)
+  const sids = ['a', 'b', 'c', 'd', 'e', 'f']
+  await Promise.all(sids.map(sid => store.set(sid, sessionOf({ sid }, MINUTE))))
+  const session = store.createSession({ sessionID: 'd', sessionStore: store }, await store.get('d'))
+  session.more = 1
+  const holder = await place.client()
+  await holder.query("BEGIN; SELECT FROM session WHERE sid = 'a' FOR UPDATE")
+  let held = 0
+  const waiting = [
+    store.set('a', sessionOf({ late: true }, MINUTE)),
+    store.touch('a', sessionOf({}, MINUTE)),
+    store.destroy('a')
+  ].map(call => call.then(() => held++))
+
+  await Promise.all([
+    store.set('b', sessionOf({ n: 2 }, MINUTE)),
+    store.touch('c', sessionOf({}, 2 * MINUTE)),
+    store.set('d', session),
+    store.destroy('e'),
+    store.get('a')
+  ])
+
+  assert.equal(held, 0)
+  assert.deepEqual((await store.ids()).sort(), ['a', 'b', 'c', 'd', 'f'])
+  await holder.query('COMMIT')
+  await Promise.all(waiting)
+  assert.equal(held, 3)
+})
+
+test('several stores that write the same sessions at once never deadlock', async t => {
+  const place = await database.emptyDatabase(t)
+  const stores = [openOurs(place), openOurs(place), openOurs(place, { merge: false })]
+  const sids = Array.from({ length: 20 }, (_, at) => `sid ${at}`)
+  await stores[0].length()
+  const loaded = async (/** @type {any} */ store, /** @type {string} */ sid) => {
+    const data = await store.get(sid)
+    return data === null ? sessionOf({}, MINUTE) : store.createSession({ sessionID: sid, sessionStore: store }, data)
+  }
+  const works = [
+    (/** @type {any} */ store, /** @type {string} */ sid) => store.set(sid, sessionOf({ sid }, MINUTE)),
+    (/** @type {any} */ store, /** @type {string} */ sid) => store.touch(sid, sessionOf({}, MINUTE)),
+    (/** @type {any} */ store, /** @type {string} */ sid) => store.destroy(sid),
+    (/** @type {any} */ store) => store.endBy('sid', 'sid 3'),
+    async (/** @type {any} */ store, /** @type {string} */ sid) => {
+      const session = await loaded(store, sid)
+      session.n = 1
+      await store.set(sid, session)
+    }
+  ]
+
+  const calls = Array.from({ length: 3000 }, (_, at) => {
+    const sid = sids[(at * 7) % sids.length]
+    return works[at % works.length](stores[at % stores.length], sid)
+  })
+  await Promise.all(calls)
+
+  await Promise.all(stores.map(store => store.close()))
+  const [{ deadlocks }] = await place.query(
+    'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()'
+  )
+  assert.equal(deadlocks, 0)
+})
+
 test('all, length, ids and listBy know live sessions, clear removes all', async t => {
   const place = await emptyPlace(t)
   const store = openOurs(place)

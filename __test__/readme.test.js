@@ -11,7 +11,16 @@ const { useDatabase } = require('./support/place.js')
 const { runModule } = require('./support/script.js')
 
 const ROOT = path.resolve(__dirname, '..')
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/internals.md', 'docs/moving-from-pg-sess.md']
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/express-session.md',
+  'docs/express.md',
+  'docs/internals.md',
+  'docs/moving-from-pg-sess.md',
+  'docs/security.md'
+]
 const ADDRESS = 'postgres://localhost/app'
 
 const database = useDatabase('readme')
