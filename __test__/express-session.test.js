@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { describe, test } = require('node:test')
 const { called, load, openOurs, openTheirs, sessionOf } = require('./support/stores.js')
 const { useDatabase } = require('./support/place.js')
+const { runScript } = require('./support/script.js')
 const { expiry, storeSuite } = require('./suites/store.suite.js')
 
 /** @typedef {import('node:test').TestContext} TestContext */
@@ -387,6 +388,21 @@ test('after close, calls reject, and closing again does not', async t => {
 
   await assert.rejects(store.get('a'), { code: 'PGSESS_CLOSED' })
   await store.close()
+})
+
+test('a program that uses a store and does not close it ends by itself', async t => {
+  const place = await emptyPlace(t)
+
+  const ran = await runScript(
+    `const store = new (require('pg-sess-rs/express-session')(require('express-session')))({
+       conString: url, createTableIfMissing: true })
+     await store.set('a', { cookie: {}, one: 1 })
+     store.get('a', (error, data) => console.log(error, data.one))`,
+    { url: place.url }
+  )
+
+  assert.deepEqual([ran.code, ran.stdout, ran.stderr], [0, 'null 1\n', ''])
+  assert.ok(ran.lingered < 5000, `${ran.lingered} ms`)
 })
 
 test("after the end of the caller's pool, calls reject as the pool's would", async t => {
