@@ -35,6 +35,28 @@ test('the README lists every option with its default', () => {
   for (const [option, text] of Object.entries(defaultsInCode())) assert.equal(withoutDoor(listed[option]), text, option)
 })
 
+test('the Store documents the defaults of src/options.rs', () => {
+  const [, body] = /export interface PgStoreOptions \{\n([\s\S]*?)\n {2}\}/.exec(read('express-session.d.ts'))
+  const documented = documentedIn(body)
+  const [, own] = /impl Default for StoreOptions \{[\s\S]*?Self \{\n([\s\S]*?)\n {8}\}/.exec(options)
+  const inStore = [...own.matchAll(/^ +(\w+): (.*),$/gm)].map(([, name, value]) => [camelCase(name), inJs(value)])
+  const { createTable: createTableIfMissing, ...others } = { ...defaultsInCode(), ...Object.fromEntries(inStore) }
+  const shared = ['maxConnections', 'connectTimeout', 'queryTimeout', 'prepare', 'batch']
+
+  const expected = { createTableIfMissing, ...others }
+  for (const name of [
+    'tableName',
+    'ttl',
+    'merge',
+    'hashIds',
+    'pruneSessionInterval',
+    'createTableIfMissing',
+    ...shared
+  ]) {
+    assert.equal(documented[name], expected[name], name)
+  }
+})
+
 /** @param {string} file */
 function read(file) {
   return fs.readFileSync(path.resolve(__dirname, '..', file), 'utf8')
@@ -43,8 +65,13 @@ function read(file) {
 /** The options of index.d.ts, each with what its comment gives as default. */
 function documentedDefaults() {
   const [, body] = /export interface InitOptions \{\n([\s\S]*?)\n {2}\}/.exec(typings)
+  return documentedIn(body)
+}
+
+/** @param {string} body of an interface */
+function documentedIn(body) {
   const found = body.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s+(\w+)\?:/g)
-  return Object.fromEntries([...found].map(([, comment, name]) => [name, /@default (.*)/.exec(comment)[1]]))
+  return Object.fromEntries([...found].map(([, comment, name]) => [name, /@default (.*)/.exec(comment)?.[1]]))
 }
 
 /** The same from the core, written as JavaScript writes them. */
@@ -73,7 +100,7 @@ function inJs(value) {
   if (value === 'Vec::new()') return 'none'
   return value
     .replace(/^Some\((.*)\)$/, '$1')
-    .replace(/Duration::from_millis\((.*)\)/, '$1')
+    .replace(/Duration::from_(?:millis|secs)\((.*)\)/, '$1')
     .replace(/"(.*)"\.to_owned\(\)/, "'$1'")
 }
 

@@ -14,6 +14,8 @@ const manifest = require('../package.json')
 const ROOT = path.join(__dirname, '..')
 const PROGRAM = `
 const pgSess = require('pg-sess').default
+require('pg-sess/express').requireSession()
+require('pg-sess/express-session')({ Store: class {} })
 const FIELDS = [{ field: 'user_id', datatype: 'INT' }]
 pgSess.init(null, process.argv[2], FIELDS)
 pgSess.createSession(null, process.argv[2], [{ field: 'user_id', value: 7 }])

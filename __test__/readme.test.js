@@ -15,12 +15,15 @@ const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'docs/express-session.md',
+  'docs/express.md',
   'docs/internals.md',
   'docs/many-sessions.md',
   'docs/watching.md',
   'docs/command.md',
   'docs/moving-from-pg-sess.md',
-  'docs/session-life.md'
+  'docs/session-life.md',
+  'docs/security.md'
 ]
 const ADDRESS = 'postgres://localhost/app'
 

@@ -4,7 +4,7 @@
 // operation; outcomes come back in one call a batch, and the promises are settled here.
 
 const { setInterval } = require('node:timers')
-const { Core: NativeCore } = require('../native/binding.js')
+const { Core: NativeCore, StoreCore: NativeStoreCore } = require('../native/binding.js')
 const { rejected, toError } = require('./errors.js')
 const { Answer, Kind } = require('./packed.js')
 
@@ -238,7 +238,7 @@ class Questions {
   #answers
   /** What the caller's own functions threw, by question: those who wait get the very error. @type {Map<number, unknown>} */
   #failures = new Map()
-  /** @type {WeakRef<NativeCore> | undefined} */
+  /** @type {WeakRef<NativeCore | NativeStoreCore> | undefined} */
   native
 
   /** @param {import('./connection.js').Answers} answers */
@@ -597,3 +597,8 @@ class Core {
 }
 
 exports.Core = Core
+exports.Group = Group
+exports.MAX_GROUP = MAX_GROUP
+exports.NativeStoreCore = NativeStoreCore
+exports.Questions = Questions
+exports.Waiting = Waiting

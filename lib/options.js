@@ -229,3 +229,5 @@ exports.checkPrune = checkPrune
 exports.checkOptions = checkOptions
 exports.checkValues = checkValues
 exports.isObject = isObject
+exports.typed = typed
+exports.wholeNumber = wholeNumber

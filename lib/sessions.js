@@ -29,6 +29,7 @@ class Sessions {
   /** Set when statements have to run through the caller's own database object. @type {unknown} */
   #caller
   #closed = false
+  #extendInterval
   /** For those who listen. @type {import('./watched.js').Source} */
   #source
 
@@ -46,6 +47,7 @@ class Sessions {
       tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
     }
     this.#core = new Core(settings, fields, all, pg, answers, report)
+    this.#extendInterval = Number(/** @type {any} */ (options).extendInterval ?? 0)
     this.#foldNames = foldNames
     this.#onError = onError
     this.#source = { table: this.#core.tableName }
@@ -104,6 +106,15 @@ class Sessions {
    */
   static address(sessions) {
     return sessions.#connection.address
+  }
+
+  /**
+   * The option of this name, in ms.
+   *
+   * @param {Sessions} sessions
+   */
+  static extendInterval(sessions) {
+    return sessions.#extendInterval
   }
 
   /**

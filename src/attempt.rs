@@ -297,6 +297,7 @@ pub(crate) fn settle(verdict: Result<Verdict, Error>) -> Result<Answer, Error> {
 /// The same verdict when its rows stand behind others.
 fn moved(verdict: Verdict, first_row: usize) -> Verdict {
     match verdict {
+        Verdict::Answer(Answer::Text(place)) => Verdict::Answer(Answer::Text(place + first_row)),
         Verdict::Answer(Answer::Row(place, id)) => {
             Verdict::Answer(Answer::Row(place + first_row, id))
         }

@@ -6,6 +6,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`sessions`] | the door of the core: one async function per operation |
+//! | [`store`] | the same for the table of an express-session Store |
 //! | [`options`] | what can be chosen, and every default |
 //! | [`fields`] | the caller's fields: names quoted, datatypes parsed and written anew |
 //! | [`table`] | creates the table, adopts it, verifies it |
@@ -49,6 +50,7 @@ mod row;
 pub mod session_id;
 pub mod sessions;
 pub mod stats;
+pub mod store;
 pub mod table;
 mod text;
 pub mod tls;

@@ -94,6 +94,37 @@ impl Default for Options {
 /// What `refreshInterval: true` means.
 pub const REFRESH_INTERVAL: Duration = Duration::from_millis(900_000);
 
+/// How the sessions of a Store for express-session are kept.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The table's name, connections, timeouts.
+    pub common: Options,
+    /// How long a session lives whose cookie does not say.
+    pub ttl: Duration,
+    /// Whether what parallel requests change is merged.
+    pub merge: bool,
+    /// Whether the table holds hashes of the ids.
+    pub hash_ids: bool,
+    /// How often expired sessions are removed.
+    pub prune_session_interval: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            common: Options {
+                table_name: "session".to_owned(),
+                create_table: false,
+                ..Options::default()
+            },
+            ttl: Duration::from_secs(86_400),
+            merge: true,
+            hash_ids: false,
+            prune_session_interval: Duration::from_secs(900),
+        }
+    }
+}
+
 impl Options {
     /// The defaults of the functions of `pg-sess`: names are folded, ids are stored as they are, and
     /// nothing is kept besides the one table.

@@ -14,7 +14,7 @@ use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::row::{ListedRow, SessionRow};
-use crate::stats::Counters;
+use crate::stats::{Counters, Stats};
 
 /// Larger batches gain nothing, and their answers would hold the event loop.
 const MAX_BATCH: usize = 128;
@@ -173,6 +173,21 @@ impl Road {
         }
     }
 
+    /// What the pool and the queues look like, and what has happened so far.
+    pub(crate) fn stats(&self, waiting: usize) -> Stats {
+        let (size, idle) = self.pool.size_and_idle();
+        Stats {
+            size: size as u64,
+            idle: idle as u64,
+            waiting: waiting as u64,
+            calls: self.counters.calls.get(),
+            batches: self.counters.batches.get(),
+            errors: self.counters.errors.get(),
+            pruned: self.counters.pruned.get(),
+            refreshed: self.counters.refreshed.get(),
+        }
+    }
+
     /// Something that is no call but that [`Self::settled`] waits for, until the answer is dropped.
     pub(crate) fn begin(&self) -> Work<'_> {
         self.outstanding.fetch_add(1, Ordering::AcqRel);
@@ -240,6 +255,7 @@ fn owned(rows: &[Row], outcome: Result<Answer, Error>) -> Result<Outcome, Error>
             Some(row) => SessionRow::read(row, id).map(|row| Outcome::Session(Some(row))),
             None => Err(Error::internal("an answer points at no row")),
         },
+        Answer::Text(_) => Err(Error::internal("a Store is asked through its sink")),
         Answer::NoSession => Ok(Outcome::Session(None)),
         Answer::Done(done) => Ok(Outcome::Done(done)),
         Answer::Rows => {

@@ -591,19 +591,7 @@ impl Sessions {
 
     /// What the pool and the queues look like, and what has happened so far.
     pub fn stats(&self) -> Stats {
-        let (size, idle) = self.road.pool.size_and_idle();
-        let waiting = self.queues.get().map_or(0, Queues::waiting);
-        let counters = &self.road.counters;
-        Stats {
-            size: size as u64,
-            idle: idle as u64,
-            waiting: waiting as u64,
-            calls: counters.calls.get(),
-            batches: counters.batches.get(),
-            errors: counters.errors.get(),
-            pruned: counters.pruned.get(),
-            refreshed: counters.refreshed.get(),
-        }
+        self.road.stats(self.queues.get().map_or(0, Queues::waiting))
     }
 
     /// Waits for what is under way, then closes the connections. Later calls fail; closing again is fine.

@@ -19,7 +19,7 @@ use crate::pool::{Connection, Request};
 use crate::text::quote_name;
 
 /// Key of the advisory lock under which tables are set up: "pg-sess" in ASCII.
-const SET_UP_LOCK: i64 = 0x0070_672d_7365_7373;
+pub(crate) const SET_UP_LOCK: i64 = 0x0070_672d_7365_7373;
 
 /// The table as the statements need it.
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ use crate::tls::TlsOptions;
 mod packed;
 mod questions;
 mod searches;
+mod store;
 
 use questions::Questions;
 
@@ -507,19 +508,7 @@ impl Core {
     /// What the pool and the queues look like, and what has happened so far.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> CoreStats {
-        let stats = self.sessions.stats();
-        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
-        let number = |count: u64| count as f64;
-        CoreStats {
-            size: number(stats.size),
-            idle: number(stats.idle),
-            waiting: number(stats.waiting),
-            calls: number(stats.calls),
-            batches: number(stats.batches),
-            errors: number(stats.errors),
-            pruned: number(stats.pruned),
-            refreshed: number(stats.refreshed),
-        }
+        core_stats(self.sessions.stats())
     }
 
     /// Waits for what is under way and closes the connections; then call `number` is done.
@@ -546,6 +535,21 @@ impl Core {
             });
             deliveries.send(packed::single(number, outcome), Taken::default());
         });
+    }
+}
+
+fn core_stats(stats: crate::stats::Stats) -> CoreStats {
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+    let number = |count: u64| count as f64;
+    CoreStats {
+        size: number(stats.size),
+        idle: number(stats.idle),
+        waiting: number(stats.waiting),
+        calls: number(stats.calls),
+        batches: number(stats.batches),
+        errors: number(stats.errors),
+        pruned: number(stats.pruned),
+        refreshed: number(stats.refreshed),
     }
 }
 

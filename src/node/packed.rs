@@ -57,13 +57,7 @@ enum OutcomeKind {
 
 /// Packs the outcomes of a batch.
 pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> String {
-    let mut packing = Packing {
-        rows,
-        numbers: String::with_capacity(outcomes.len() * NUMBERS_PER_OUTCOME),
-        texts: String::with_capacity(outcomes.len() * TEXTS_PER_OUTCOME),
-        scratch: String::new(),
-        failures: Vec::new(),
-    };
+    let mut packing = Packing::new(rows, outcomes.len());
     for (number, outcome) in outcomes {
         push_digits(&mut packing.numbers, *number, NUMBER_DIGITS);
         match outcome {
@@ -116,7 +110,28 @@ struct Packing<'a> {
     failures: Vec<Error>,
 }
 
-impl Packing<'_> {
+impl<'a> Packing<'a> {
+    fn new(rows: &'a [Row], outcomes: usize) -> Self {
+        Self {
+            rows,
+            numbers: String::with_capacity(outcomes * NUMBERS_PER_OUTCOME),
+            texts: String::with_capacity(outcomes * TEXTS_PER_OUTCOME),
+            scratch: String::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    fn text(&mut self, place: usize) {
+        let written = match self.rows.get(place) {
+            Some(row) => self.field(row, 1),
+            None => Err(Error::internal("an answer without a row")),
+        };
+        match written {
+            Ok(()) => self.kind(OutcomeKind::Row),
+            Err(error) => self.failure(&error),
+        }
+    }
+
     fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Row(place, _) => self.row(place, OutcomeKind::Row, None),
@@ -124,6 +139,7 @@ impl Packing<'_> {
             Answer::NoSession => self.kind(OutcomeKind::Nothing),
             Answer::Done(true) => self.kind(OutcomeKind::Yes),
             Answer::Done(false) => self.kind(OutcomeKind::No),
+            Answer::Text(place) => self.text(place),
             Answer::Rows => self.or_failure(Self::try_list),
         }
     }

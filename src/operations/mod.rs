@@ -44,6 +44,8 @@ pub enum Answer {
     Done(bool),
     /// All the rows that came.
     Rows,
+    /// The text in the second column of a row, which is all that was asked for.
+    Text(usize),
 }
 
 /// What to make of a call that the set form left open.

@@ -11,11 +11,11 @@ pub(super) const MAX_STATEMENTS: usize = 200;
 
 /// How long a batch waits for locks, in ms, and then each of its calls. One call that has to wait for another
 /// transaction (of a user who is being deleted, say) must not hold its neighbours.
-pub(super) const PATIENCE: i32 = 200;
-pub(super) const BRIEF_PATIENCE: i32 = 20;
+pub(crate) const PATIENCE: i32 = 200;
+pub(crate) const BRIEF_PATIENCE: i32 = 20;
 
 /// Shortens the lock timeout for this statement to the parameter at `place`, unless the role's is shorter.
-pub(super) fn patience(place: usize) -> String {
+pub(crate) fn patience(place: usize) -> String {
     format!(
         "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', coalesce(least(nullif(extract(epoch FROM \
          current_setting('lock_timeout')::interval) * 1000, 0)::int, ${place}::int), ${place}::int)::text, true))"

@@ -1,0 +1,252 @@
+'use strict'
+
+// `req.sessions`: what one request does with its session. Keeps `req.session` and the cookie in step with it.
+
+// @ts-expect-error -- it has no typings
+const onHeaders = require('on-headers')
+const { withCode } = require('../errors.js')
+
+/**
+ * @typedef {import('./cookie.js').SessionCookie} SessionCookie
+ * @typedef {{ [column: string]: any }} Row
+ */
+
+class RequestSessions {
+  #sessions
+  #cookie
+  #req
+  #res
+  /** The id that the browser sent, as long as it is of use. @type {string | undefined} */
+  #sent
+  /** When the browser's cookie ends, as far as is known. @type {number | undefined} */
+  #sentExpiry
+  /** Why it is not known whether there is a session. @type {unknown} */
+  #failure
+  /** What the answer does to the cookie: nothing, take it away, give this row's. @type {undefined | null | Row} */
+  #change
+  #isListening = false
+
+  /**
+   * @param {any} sessions
+   * @param {SessionCookie} cookie
+   * @param {any} req
+   * @param {any} res
+   */
+  constructor(sessions, cookie, req, res) {
+    this.#sessions = sessions
+    this.#cookie = cookie
+    this.#req = req
+    this.#res = res
+    this.#sent = cookie.read(req)
+    req.session = null
+  }
+
+  /**
+   * Reads the session that the request came with, and extends it if that is due.
+   *
+   * @param {RequestSessions} own
+   * @param {(row: Row) => boolean} isDue
+   * @returns {Promise<void> | undefined} nothing if the request has no cookie
+   */
+  static load(own, isDue) {
+    return own.#sent === undefined ? undefined : own.#load(own.#sent, isDue)
+  }
+
+  /**
+   * Why it is not known whether there is a session.
+   *
+   * @param {RequestSessions} own
+   */
+  static failure(own) {
+    return own.#failure
+  }
+
+  /** @param {unknown} values */
+  async create(values) {
+    this.#refuseLate('create')
+    const row = await this.#sessions.create(values)
+    const [session, change] = [this.#req.session, this.#change]
+    try {
+      this.#refuseLate('create')
+      // First, so that the cookie goes along if the headers go out while the old session is ended.
+      this.#give(row)
+      await this.#end(session)
+    } catch (error) {
+      this.#req.session = session
+      this.#change = change
+      await this.#sessions.destroy(row.sess_id)
+      throw error
+    }
+    this.#sent = undefined
+    this.#failure = undefined
+    return row
+  }
+
+  /** @param {unknown} values */
+  async update(values) {
+    return this.#follow(await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.update(id, values)))
+  }
+
+  async extend() {
+    const isLive = await this.#onLive(false, (/** @type {string} */ id) => this.#sessions.extend(id))
+    if (!isLive) this.#follow(null)
+    // Only the database knows the new end.
+    else this.#follow(await this.#sessions.validate(this.#req.session.sess_id))
+    return isLive
+  }
+
+  async refresh() {
+    this.#refuseLate('refresh')
+    const row = await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.refresh(id))
+    // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
+    this.#refuseLate('refresh')
+    return this.#follow(row)
+  }
+
+  async destroy() {
+    const id = this.#req.session?.sess_id ?? this.#sent
+    const wasLive = id === undefined ? false : await this.#sessions.destroy(id)
+    this.#takeAway()
+    return wasLive
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  list(where, options) {
+    return this.#sessions.list(where, options)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  async destroyAll(where, options) {
+    const count = await this.#sessions.destroyAll(where, options)
+    // This session may have been among them.
+    const id = this.#req.session?.sess_id
+    if (count > 0 && id !== undefined && (await this.#sessions.validate(id)) === null) this.#takeAway()
+    return count
+  }
+
+  /** @returns {string | null} */
+  handle() {
+    const id = this.#req.session?.sess_id
+    return id === undefined ? null : this.#sessions.handle(id)
+  }
+
+  /**
+   * @param {string} id
+   * @param {(row: Row) => boolean} isDue
+   */
+  async #load(id, isDue) {
+    try {
+      const row = await this.#sessions.validate(id)
+      if (row === null) return
+      this.#req.session = row
+      // A row whose id is another was given a new one.
+      if (row.sess_id === id.toLowerCase()) this.#sentExpiry = timeOf(row)
+      this.#follow(row)
+      if (isDue(row)) await this.extend()
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+  }
+
+  /**
+   * @template T
+   * @param {T} missing what comes of it without a session
+   * @param {(id: string) => Promise<T>} work
+   */
+  async #onLive(missing, work) {
+    // Nobody knows whether there is a session: this is no place to say that there is none.
+    if (this.#failure !== undefined) throw unavailable(this.#failure)
+    const id = this.#req.session?.sess_id
+    return id === undefined ? missing : work(id)
+  }
+
+  /**
+   * The session is this one now; `null`: it has ended.
+   *
+   * @param {Row | null} row
+   */
+  #follow(row) {
+    this.#req.session = row
+    if (row === null) return null
+    const isKnown = row.sess_id === this.#sent?.toLowerCase() && timeOf(row) === this.#sentExpiry
+    return isKnown ? row : this.#give(row)
+  }
+
+  /** @param {Row} row */
+  #give(row) {
+    this.#req.session = row
+    this.#changeCookie(row)
+    return row
+  }
+
+  #takeAway() {
+    const mayHaveCookie = this.#sent !== undefined || this.#change
+    this.#req.session = null
+    this.#sent = undefined
+    if (mayHaveCookie) this.#changeCookie(null)
+  }
+
+  /**
+   * Ends the session that the request came with: a new one must not be known to whoever knew that one.
+   *
+   * @param {Row | null} session
+   */
+  async #end(session) {
+    const id = session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
+    if (id !== undefined) await this.#sessions.destroy(id)
+  }
+
+  /** @param {null | Row} change */
+  #changeCookie(change) {
+    this.#change = change
+    // Only when the headers go out is it known what else the app wrote into them.
+    if (this.#isListening || this.#res.headersSent) return
+    this.#isListening = true
+    onHeaders(this.#res, () => this.#write())
+  }
+
+  #write() {
+    const change = this.#change
+    if (change === undefined) return
+    const line =
+      change === null
+        ? this.#cookie.takeAway(this.#req)
+        : this.#cookie.give(this.#req, change.sess_id, change.sess_expiration)
+    if (line === undefined) return
+    const others = this.#res.getHeader('Set-Cookie') ?? []
+    this.#res.setHeader('Set-Cookie', [...(Array.isArray(others) ? others : [String(others)]), line])
+    if (!this.#res.hasHeader('Cache-Control')) this.#res.setHeader('Cache-Control', 'no-store')
+  }
+
+  /** @param {string} method */
+  #refuseLate(method) {
+    if (!this.#res.headersSent) return
+    const message = `req.sessions.${method}: the headers were sent already, so the browser cannot be told`
+    throw withCode(new Error(message), 'PGSESS_HEADERS_SENT')
+  }
+}
+
+/**
+ * What an answer with status 503 is made of.
+ *
+ * @param {unknown} cause
+ */
+function unavailable(cause) {
+  const error = new Error('the sessions cannot be reached', { cause })
+  return Object.assign(withCode(error, 'PGSESS_UNAVAILABLE'), { status: 503, statusCode: 503 })
+}
+
+/** @param {Row} row */
+function timeOf({ sess_expiration: expiration }) {
+  return expiration instanceof Date ? expiration.getTime() : undefined
+}
+
+exports.RequestSessions = RequestSessions
+exports.unavailable = unavailable

@@ -1,0 +1,60 @@
+'use strict'
+
+// What `listBy` and `endBy` look for: a value at a path in the data.
+
+const { describe } = require('../errors.js')
+const { isObject } = require('../options.js')
+
+/** @typedef {[path: string[], value: string, type: string]} Match */
+
+const TYPES = ['string', 'number', 'boolean']
+
+/**
+ * @param {unknown} path `passport.user` or `['passport', 'user']`
+ * @param {unknown} value
+ * @returns {Match}
+ */
+function toMatch(path, value) {
+  const keys = typeof path === 'string' ? path.split('.') : path
+  if (!Array.isArray(keys) || keys.length === 0 || !keys.every(isKey)) {
+    throw new TypeError(`path: expected 'passport.user' or ['passport', 'user'], got ${describe(path)}`)
+  }
+  // `undefined` must not end everybody's sessions, nor those that have no such value.
+  if (!TYPES.includes(typeof value) || Number.isNaN(value)) {
+    throw new TypeError(`value: expected a string, a number or a boolean, got ${describe(value)}`)
+  }
+  return [keys, typeof value === 'string' ? value : JSON.stringify(value), typeof value]
+}
+
+/** @param {unknown} key */
+function isKey(key) {
+  return typeof key === 'string' && key !== ''
+}
+
+/**
+ * The ids that `endBy` is to leave.
+ *
+ * @param {unknown} options
+ * @returns {string[]}
+ */
+function toExcept(options) {
+  if (options === undefined || options === null) return []
+  if (!isObject(options)) throw new TypeError(`options: expected { except }, got ${describe(options)}`)
+  const { except, ...others } = options
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new TypeError(`options: unknown option ${JSON.stringify(unknown)}; known is except`)
+  if (except === undefined) {
+    // Somebody who says `except` means to leave one, and would end them all.
+    if ('except' in options) throw new TypeError('options.except: expected a session id or several, got undefined')
+    return []
+  }
+  const ids = Array.isArray(except) ? except : [except]
+  for (const id of ids) {
+    if (typeof id !== 'string')
+      throw new TypeError(`options.except: expected a session id or several, got ${describe(id)}`)
+  }
+  return ids
+}
+
+exports.toExcept = toExcept
+exports.toMatch = toMatch
