@@ -47,7 +47,7 @@ class Sessions {
       tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
     }
     this.#core = new Core(settings, fields, all, pg, answers, report)
-    this.#extendInterval = Number(/** @type {any} */ (options).extendInterval ?? 0)
+    this.#extendInterval = options.extendInterval ?? 0
     this.#foldNames = foldNames
     this.#onError = onError
     this.#source = { table: this.#core.tableName }
