@@ -132,6 +132,26 @@ describe('calls for one session at once', () => {
   })
 })
 
+test('what only has the length of an id moves no neighbour out of its place', async t => {
+  const { sessions } = await start(t)
+  const rows = await Promise.all(numbers(4).map(user_id => sessions.create({ user_id })))
+  const ids = rows.map(row => row.sess_id)
+  // More bytes than units; two halves that make one character where they meet; more units in lower case.
+  const odd = [`é${ids[0].slice(1)}`, `${ids[0].slice(1)}\ud83c`, `\udf00${ids[0].slice(1)}`, 'İ'.repeat(36)]
+
+  const asked = [ids[0], odd[0], ids[1], odd[1], odd[2], ids[2], odd[3], ids[3].toUpperCase()]
+  const found = await Promise.all(asked.map(sid => sessions.validate(sid)))
+
+  assert.deepEqual(
+    found.map(row => row?.user_id),
+    [0, undefined, 1, undefined, undefined, 2, undefined, 3]
+  )
+  assert.deepEqual(
+    found.flatMap(row => row?.sess_id ?? []),
+    ids
+  )
+})
+
 test('of 2 000 mixed calls each gets its own answer', async t => {
   const { sessions, place } = await start(t)
   const rows = await Promise.all(numbers(1_000).map(user_id => sessions.create({ user_id })))
