@@ -60,7 +60,7 @@ class RowTable extends Table {
   /** @param {string[]} ids */
   async fill(ids) {
     // Loaded here, since most who load this file do not need the addon.
-    const sessions = await require('pg-sess-rs').connect(this.#url, { fields: FIELDS })
+    const sessions = await require('pg-sess-rs').connect(this.#url, { fields: FIELDS, hashIds: false })
     await sessions.close()
     await this.#insert(ids, "'user' || place", 'place')
     await this.query('vacuum (analyze) sess')

@@ -10,7 +10,8 @@ const { FIELDS, VALUES } = require('./index.js')
 
 /** @param {Place} place */
 async function open({ postgresUrl }) {
-  const sessions = await connect(postgresUrl, { fields: FIELDS })
+  // The rows are filled in with the ids themselves, as for all others.
+  const sessions = await connect(postgresUrl, { fields: FIELDS, hashIds: false })
   return {
     /** @param {string} id */
     validate: id => sessions.validate(id),
