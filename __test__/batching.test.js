@@ -176,6 +176,24 @@ test('of 2 000 mixed calls each gets its own answer', async t => {
   assert.equal(await count(place), kinds.filter(kind => kind !== GONE).length)
 })
 
+test('after lone calls PostgreSQL has one plan for every batch', async t => {
+  const { sessions, place } = await start(t)
+  const { sess_id } = await sessions.create({ user_id: 1 })
+  await sessions.validate(sess_id)
+  const client = await place.client()
+  const { rows } = await client.query(`
+    SELECT query FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT%sess_id = ANY%'`)
+  await client.query(`PREPARE validate (uuid[]) AS ${rows[0].query}`)
+
+  for (let lone = 0; lone < 6; lone++) await client.query(`EXECUTE validate ('{${sess_id}}')`)
+
+  const { rows: plan } = await client.query(`EXPLAIN (VERBOSE) EXECUTE validate ('{${sess_id}}')`)
+  const text = plan.map(row => row['QUERY PLAN']).join('\n')
+  // A plan for these ids alone would hold them.
+  assert.match(text, /Output: \$1/)
+  assert.doesNotMatch(text, new RegExp(sess_id))
+})
+
 describe('stats', () => {
   test('count far fewer batches than calls', async t => {
     const { sessions } = await start(t)

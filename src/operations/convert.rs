@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::Sql;
-use super::columns::places;
+use super::columns::{IDS, places};
 use crate::ids::{Ids, hash_sql, is_plain_sql};
 use crate::pool::Request;
 use crate::table::Table;
@@ -18,7 +18,10 @@ pub(crate) struct Convert {
 
 impl Convert {
     pub(crate) fn new(table: &Table) -> Self {
-        Self { ids: table.ids, sql: sql(table, "sess_id = ANY($1::uuid[])", " SKIP LOCKED").into() }
+        Self {
+            ids: table.ids,
+            sql: sql(table, &format!("sess_id = ANY({IDS})"), " SKIP LOCKED").into(),
+        }
     }
 
     /// Hashes the ids of these rows, if any are plain.

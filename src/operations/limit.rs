@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::Sql;
-use super::columns::is_still_live;
+use super::columns::{IDS, is_still_live};
 use super::create::NewSession;
 use super::removal::{removal, with};
 use super::values::as_text;
@@ -61,7 +61,7 @@ impl Limit {
             .into(),
             lock_inserted: one_by_one(
                 &by,
-                &format!("{} WHERE sess_id = ANY($1::uuid[]) AND {by} IS NOT NULL", table.sql_name),
+                &format!("{} WHERE sess_id = ANY({IDS}) AND {by} IS NOT NULL", table.sql_name),
             )
             .into(),
             trim: trim(table, &by, limit.limit).into(),
@@ -147,7 +147,7 @@ fn trim(table: &Table, by: &str, limit: u32) -> String {
         "{with} ranked AS (SELECT s.sess_id, row_number() OVER (PARTITION BY s.{by} \
          ORDER BY array_position($1::uuid[], s.sess_id) DESC NULLS LAST, s.sess_creation_date DESC, s.sess_id) AS place \
          FROM {name} AS s WHERE s.{by} IN \
-         (SELECT {by} FROM {name} WHERE sess_id = ANY($1::uuid[])) AND {is_live}), \
+         (SELECT {by} FROM {name} WHERE sess_id = ANY({IDS})) AND {is_live}), \
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
          WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM ranked WHERE place > {limit})) \
          ORDER BY s.sess_id FOR UPDATE), {removal} SELECT count(*) FROM gone",

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::columns::{find, places, stored};
+use super::columns::{IDS, find, places, stored};
 use super::trail::{self, Following};
 use super::{Answer, Operation, Sql, Verdict};
 use crate::ids::Lookup;
@@ -28,8 +28,6 @@ pub(crate) struct Locking {
     may_move: bool,
 }
 
-/// The ids of a batch.
-const IDS: &str = "$1::uuid[]";
 /// For statements that wait for nobody.
 const SKIP: &str = " SKIP LOCKED";
 

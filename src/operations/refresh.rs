@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::columns::{
-    Reader, find, interval, is_live, is_still_live, places, row_columns_of, row_columns_with,
+    IDS, Reader, find, interval, is_live, is_still_live, places, row_columns_of, row_columns_with,
     stored,
 };
 use super::due::Due;
@@ -155,7 +155,7 @@ impl Statements<'_> {
             "WITH asked AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bool[]) \
                AS a (old_id, new_id, sealed_id, if_due)), \
              locked AS MATERIALIZED (SELECT r.sess_id, r.sess_creation_date FROM {name} AS r \
-               WHERE r.sess_id = ANY($1::uuid[]) AND {is_live} ORDER BY r.sess_id FOR UPDATE{wait}), \
+               WHERE r.sess_id = ANY({IDS}) AND {is_live} ORDER BY r.sess_id FOR UPDATE{wait}), \
              due AS MATERIALIZED (SELECT a.old_id, a.new_id, a.sealed_id FROM locked AS r \
                JOIN asked AS a ON a.old_id = r.sess_id WHERE {is_due}), \
              moved AS (UPDATE {name} AS s SET sess_id = due.new_id FROM due WHERE s.sess_id = due.old_id \
@@ -188,7 +188,7 @@ impl Statements<'_> {
         };
         let direct = format!("ARRAY[uuid_send(s.sess_id), int8send({wait})]");
         format!(
-            "WITH RECURSIVE {trail} SELECT {there} FROM {name} AS s WHERE s.sess_id = ANY($1::uuid[]) AND {is_live} \
+            "WITH RECURSIVE {trail} SELECT {there} FROM {name} AS s WHERE s.sess_id = ANY({IDS}) AND {is_live} \
              UNION ALL SELECT {moved} FROM trail AS t JOIN {name} AS s ON {same} WHERE {is_live}",
             trail = trail_sql(self.companion, table.ids, true),
             there = row_columns_with(&direct, "s.", table, Reader::Core),

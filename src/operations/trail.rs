@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::Answer;
-use super::columns::{ById, Reader, is_live, row_columns_with};
+use super::columns::{ById, IDS, Reader, is_live, row_columns_with};
 use crate::companion::{follow, is_stored_as, trail_sql};
 use crate::ids::{Ids, Lookup, hash_sql};
 use crate::table::Table;
@@ -59,7 +59,7 @@ pub(super) fn path_of_row(table: &Table, reader: Reader) -> String {
 /// Which of the sessions `$1` there are, by the ids that were asked for.
 pub(super) fn probe_sql(table: &Table, counts: &str, in_grace: bool) -> String {
     let name = &table.sql_name;
-    let direct = format!("SELECT sess_id FROM {name} WHERE sess_id = ANY($1::uuid[]){counts}");
+    let direct = format!("SELECT sess_id FROM {name} WHERE sess_id = ANY({IDS}){counts}");
     let Some(companion) = table.companion.as_deref() else { return direct };
     format!(
         "WITH RECURSIVE {trail} {direct} UNION ALL SELECT t.asked FROM trail AS t JOIN {name} AS s ON {same} \

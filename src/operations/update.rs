@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::columns::{
-    Reader, find, is_live, is_still_live, places, row_columns_of, row_columns_with, stored,
+    IDS, Reader, find, is_live, is_still_live, places, row_columns_of, row_columns_with, stored,
 };
 use super::convert::Convert;
 use super::trail::{self, Following};
@@ -25,9 +25,6 @@ use crate::ids::Lookup;
 use crate::pool::Request;
 use crate::table::Table;
 use crate::text::{FieldValue, quote_name};
-
-/// The ids of a batch.
-const IDS: &str = "$1::uuid[]";
 
 /// Fields of a session that are to change.
 #[derive(Clone, Debug)]

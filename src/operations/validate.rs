@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::columns::{
-    Reader, find, id_of, interval, is_live, is_marked, marked_id, now, places, row_columns,
+    IDS, Reader, find, id_of, interval, is_live, is_marked, marked_id, now, places, row_columns,
     row_columns_with, stored,
 };
 use super::convert::Convert;
@@ -34,7 +34,7 @@ pub(crate) fn sql(table: &Table, reader: Reader) -> String {
 
 fn select(table: &Table, columns: &str) -> String {
     format!(
-        "SELECT {columns} FROM {name} WHERE sess_id = ANY($1::uuid[]) AND {is_live}",
+        "SELECT {columns} FROM {name} WHERE sess_id = ANY({IDS}) AND {is_live}",
         name = table.sql_name,
         is_live = is_live(table),
     )

@@ -6,9 +6,10 @@ use tokio_postgres::Row;
 
 use super::table::Table;
 
-/// Rows with these keys. The cast is for a column that is not text: its type reads the keys.
+/// Rows with these keys. The cast is for a column that is not text: its type reads the keys. The SELECT keeps PostgreSQL
+/// from planning for the keys of each batch, see `IDS` of the other operations.
 pub(super) fn are_named(table: &Table) -> String {
-    format!("sid = ANY($1::text[]{})", table.key_array_cast())
+    format!("sid = ANY((SELECT $1::text[])::text[]{})", table.key_array_cast())
 }
 
 /// Where the row of each key is among the rows.
