@@ -21,7 +21,7 @@ const WITHOUT_SERVER = [
 ]
 
 /** The other versions of PostgreSQL, with PGSESS_TEST_ALL=1. */
-const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedded-15', 'embedded-12'] : []
+const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedded-12'] : []
 
 /** @returns {Step[]} */
 function withServer() {
