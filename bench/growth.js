@@ -69,7 +69,8 @@ class Growth {
       insert into sess select overlay(md5(i::text) placing '4' from 13)::uuid, ${NOW}, ${NOW}, ${NOW} + interval '14 days', 'user' || i, i
       from generate_series(1, ${rows}) i`)
     await this.#admin.query('vacuum (analyze) sess')
-    const sample = await this.#admin.query(`select overlay(md5((1 + floor(random() * ${rows}))::int::text) placing '4' from 13) as id
+    const sample =
+      await this.#admin.query(`select overlay(md5((1 + floor(random() * ${rows}))::int::text) placing '4' from 13) as id
       from generate_series(1, ${SAMPLE})`)
     return sample.rows.map(({ id }) => id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'))
   }
