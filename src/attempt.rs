@@ -123,9 +123,7 @@ impl<O: Operation> Runner<'_, O> {
         attempts: &Attempts,
     ) -> Result<Answers, Error> {
         match self.statement(connection, calls, form, attempts).await {
-            Ok((rows, verdicts)) => {
-                Ok(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() })
-            }
+            Ok(answers) => Ok(answers),
             Err(error)
                 if form == Form::Set
                     && calls.len() > 1
@@ -177,10 +175,7 @@ impl<O: Operation> Runner<'_, O> {
         let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
         for outcome in outcomes {
             match outcome {
-                Ok((rows, verdicts)) => {
-                    answers
-                        .append(Answers { rows, verdicts: verdicts.into_iter().map(Ok).collect() });
-                }
+                Ok(more) => answers.append(more),
                 // All of them run again: what was done already is found done.
                 Err(error) if error.is_connection_lost() => return Err(error),
                 // It waits for somebody, or is wrong: the form that waits will tell.
@@ -200,7 +195,7 @@ impl<O: Operation> Runner<'_, O> {
         calls: &[O::Call],
         form: Form,
         attempts: &Attempts,
-    ) -> Result<(Vec<Row>, Vec<Verdict>), Error> {
+    ) -> Result<Answers, Error> {
         let request = match (form, calls) {
             (Form::Alone, [call]) => self.operation.alone(call),
             (Form::Brief, [call]) => self.operation.brief(call),
@@ -237,12 +232,12 @@ impl<O: Operation> Runner<'_, O> {
             Some(answer) => Verdict::Answer(answer),
             None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
         });
-        let settled: Vec<Verdict> = settled.collect();
+        let verdicts = settled.map(Ok).collect();
         if let Some(request) = besides {
             // Whether it worked is for the next one to find out, who has the same occasion.
             let _ = run_fresh(connection, &request, deadline).await;
         }
-        Ok((rows, settled))
+        Ok(Answers { rows, verdicts })
     }
 
     /// The answer of a call that waits for its row.

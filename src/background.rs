@@ -93,7 +93,7 @@ impl Pruner {
             let pause = if pruned.was_our_turn {
                 gone += pruned.gone.unsigned_abs();
                 block += pace.next(piece, &pruned, begin.elapsed());
-                begin.elapsed().mul_f64(PAUSE_SHARE).max(SHORTEST_PAUSE)
+                pause_after(begin.elapsed())
             } else {
                 TURN_PAUSE
             };
@@ -113,8 +113,7 @@ impl Pruner {
             let begin = Instant::now();
             let deadline = begin + road.limits.call_timeout;
             next = Forget::next(&run_piece(road, forget, after, deadline).await?)?;
-            let pause = begin.elapsed().mul_f64(PAUSE_SHARE).max(SHORTEST_PAUSE);
-            if next.is_some() && !stop.pause(pause).await {
+            if next.is_some() && !stop.pause(pause_after(begin.elapsed())).await {
                 break;
             }
         }
@@ -165,6 +164,11 @@ pub(crate) async fn prune_now_and_then(
             road.report(&error, &table);
         }
     }
+}
+
+/// How long the next piece waits for others.
+fn pause_after(took: Duration) -> Duration {
+    took.mul_f64(PAUSE_SHARE).max(SHORTEST_PAUSE)
 }
 
 /// A length between three quarters and five quarters of this one: what started together must not work together.

@@ -193,6 +193,30 @@ impl From<IdCall> for IdOperation {
 struct Deliveries(Arc<Receiver>);
 
 impl Deliveries {
+    fn to(receive: Function<'_, String, ()>) -> Result<Arc<Self>> {
+        let receiver: Receiver = receive
+            .build_threadsafe_function::<String>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build()?;
+        Ok(Arc::new(Self(Arc::new(receiver))))
+    }
+
+    /// Does work that is not batched; its outcome is that of call `number`.
+    fn outcome_of<F>(self: &Arc<Self>, runtime: &Handle, number: i64, work: F)
+    where
+        F: Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
+    {
+        let deliveries = Arc::clone(self);
+        runtime.spawn(async move {
+            // A task of its own, so that a panic in it is an outcome, too.
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended this call"))
+            });
+            deliveries.send(packed::single(number, outcome), Taken::default());
+        });
+    }
+
     fn send(&self, message: String, taken: Taken) {
         let taken = move |_, _| {
             drop(taken);
@@ -247,12 +271,7 @@ impl Core {
         options: SessionsOptions,
         receive: Function<'_, String, ()>,
     ) -> Result<Self> {
-        let receiver: Receiver = receive
-            .build_threadsafe_function::<String>()
-            .weak::<true>()
-            .callee_handled::<false>()
-            .build()?;
-        let deliveries = Arc::new(Deliveries(Arc::new(receiver)));
+        let deliveries = Deliveries::to(receive)?;
         let questions = Arc::new(Questions::new(Arc::clone(&deliveries)));
         let runtime = within_runtime_if_available(Handle::current);
         let sessions = Sessions::with_sink(
@@ -522,19 +541,12 @@ impl Core {
 }
 
 impl Core {
-    /// Does work that is not batched; its outcome is that of call `number`.
+    /// Does work on the sessions that is not batched; its outcome is that of call `number`.
     fn single<F>(&self, number: i64, work: impl FnOnce(Arc<Sessions>) -> F)
     where
         F: Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
     {
-        let (work, deliveries) = (work(Arc::clone(&self.sessions)), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
-            // A task of its own, so that a panic in it is an outcome, too.
-            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended this call"))
-            });
-            deliveries.send(packed::single(number, outcome), Taken::default());
-        });
+        self.deliveries.outcome_of(&self.runtime, number, work(Arc::clone(&self.sessions)));
     }
 }
 

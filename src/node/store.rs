@@ -8,17 +8,12 @@ use napi::{Error, Result};
 use napi_derive::napi;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio_postgres::Row;
 
 use super::questions::Questions;
-use super::{
-    ConnectionSettings, CoreStats, Deliveries, Receiver, core_settings, core_stats, milliseconds,
-    packed,
-};
+use super::{ConnectionSettings, CoreStats, Deliveries, core_settings, core_stats, milliseconds};
 use crate::connect::Caller;
-use crate::operations::Answer;
 use crate::options::{Options, StoreOptions};
-use crate::sessions::{Reply, Sink, Taken};
+use crate::sessions::{Reply, Sink};
 use crate::store::{Call, Change, Content, Expiry, Match, Part, Question, Store};
 
 /// Options that were given; the core knows the defaults of the others.
@@ -55,24 +50,6 @@ pub struct StoreFacts {
     pub prune_session_interval: f64,
 }
 
-/// Delivers outcomes to JavaScript.
-struct Texts(Arc<Deliveries>);
-
-impl Sink for Texts {
-    fn deliver(
-        &self,
-        rows: &[Row],
-        outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
-        taken: Taken,
-    ) {
-        self.0.send(packed::outcomes(rows, outcomes), taken);
-    }
-
-    fn report(&self, error: &crate::error::Error, table: &str) {
-        self.0.report(error, table);
-    }
-}
-
 /// The table of a Store for express-session, for JavaScript.
 #[napi]
 pub struct StoreCore {
@@ -91,19 +68,14 @@ impl StoreCore {
         options: GivenStoreOptions,
         receive: Function<'_, String, ()>,
     ) -> Result<Self> {
-        let receiver: Receiver = receive
-            .build_threadsafe_function::<String>()
-            .weak::<true>()
-            .callee_handled::<false>()
-            .build()?;
-        let deliveries = Arc::new(Deliveries(Arc::new(receiver)));
+        let deliveries = Deliveries::to(receive)?;
         let questions = Arc::new(Questions::new(Arc::clone(&deliveries)));
         let runtime = within_runtime_if_available(Handle::current);
         let store = Store::new(
             core_settings(settings, Arc::clone(&questions) as Arc<dyn Caller>),
             options.into(),
             runtime.clone(),
-            Arc::new(Texts(Arc::clone(&deliveries))),
+            Arc::clone(&deliveries) as Arc<dyn Sink>,
         )
         .map_err(|error| Error::from_reason(error.to_string()))?;
         Ok(Self { store: Arc::new(store), deliveries, questions, runtime })
@@ -112,16 +84,10 @@ impl StoreCore {
     /// Finds or makes the table; the outcome of call `number` holds the statements for a connection of the caller.
     #[napi(catch_unwind)]
     pub fn set_up(&self, number: i64) {
-        let (store, deliveries) = (Arc::clone(&self.store), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
-            let work = tokio::spawn(async move {
-                store.set_up().await?;
-                statements(&store)
-            });
-            let outcome = work.await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended the set-up"))
-            });
-            deliveries.send(packed::single(number, outcome), Taken::default());
+        let store = Arc::clone(&self.store);
+        self.deliveries.outcome_of(&self.runtime, number, async move {
+            store.set_up().await?;
+            statements(&store)
         });
     }
 
@@ -169,10 +135,10 @@ impl StoreCore {
     /// Waits for what is under way and closes the connections; then call `number` is done.
     #[napi(catch_unwind)]
     pub fn close(&self, number: i64) {
-        let (store, deliveries) = (Arc::clone(&self.store), Arc::clone(&self.deliveries));
-        self.runtime.spawn(async move {
+        let store = Arc::clone(&self.store);
+        self.deliveries.outcome_of(&self.runtime, number, async move {
             store.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
+            Ok(Value::Bool(true))
         });
     }
 }
