@@ -20,6 +20,8 @@ const WITHOUT_SERVER = [
   { command: 'npm', args: ['run', '--silent', 'types'] }
 ]
 
+const TEST = ['--test', '--test-timeout=600000']
+
 /** The other versions of PostgreSQL, with PGSESS_TEST_ALL=1. */
 const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedded-12'] : []
 
@@ -27,15 +29,19 @@ const OTHER_SERVERS = process.env.PGSESS_TEST_ALL === '1' ? ['embedded', 'embedd
 function withServer() {
   return [
     { command: 'cargo', args: ['test'], alone: 'npm run test:rust' },
-    { command: 'node', args: ['--test', '--test-timeout=600000', ...testFiles()], alone: 'npm run test:js' }
+    { command: 'node', args: [...TEST, ...testFiles('__test__')], alone: 'npm run test:js' },
+    { command: 'node', args: [...TEST, ...testFiles('__test__/system')], alone: 'npm run test:system' }
   ]
 }
 
-/** @returns {string[]} */
-function testFiles() {
-  const names = fs.readdirSync(path.join(ROOT, '__test__')).filter(name => name.endsWith('.test.js'))
-  if (names.length === 0) throw new Error('__test__ has no *.test.js')
-  return names.sort().map(name => `__test__/${name}`)
+/**
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function testFiles(folder) {
+  const names = fs.readdirSync(path.join(ROOT, folder)).filter(name => name.endsWith('.test.js'))
+  if (names.length === 0) throw new Error(`${folder} has no *.test.js`)
+  return names.sort().map(name => `${folder}/${name}`)
 }
 
 /**

@@ -8,10 +8,10 @@ const { once } = require('node:events')
 const { createServer } = require('node:http')
 const path = require('node:path')
 const { describe, test } = require('node:test')
-const { createApp } = require('../demo/app.js')
-const { useDatabase } = require('./support/place.js')
+const { createApp } = require('../../demo/app.js')
+const { useDatabase } = require('../support/place.js')
 
-const START = path.resolve(__dirname, '../demo/start.js')
+const START = path.resolve(__dirname, '../../demo/start.js')
 const TO_LOG_IN = { status: 303, place: '/login' }
 
 const database = useDatabase('demo')
