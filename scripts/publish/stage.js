@@ -15,7 +15,7 @@ const { PLATFORMS } = require('./platforms.js')
 const ROOT = path.resolve(__dirname, '../..')
 /** Of use in a clone only. */
 const OUR_BUSINESS = ['devDependencies', 'napi', 'scripts']
-const SHARED = ['license', 'engines', 'repository', 'publishConfig']
+const SHARED = ['license', 'type', 'engines', 'repository', 'bugs', 'publishConfig']
 const LICENCES = ['LICENSE', 'THIRD-PARTY-LICENSES']
 
 /**
