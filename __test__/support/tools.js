@@ -2,6 +2,7 @@
 
 // The programs of __test__/system/tools, which are installed apart.
 
+const fs = require('node:fs')
 const path = require('node:path')
 const { lacks } = require('./needs.js')
 
@@ -14,7 +15,7 @@ const HINT = 'run npm ci --ignore-scripts in __test__/system/tools'
  */
 function tool(file) {
   const program = path.join(INSTALLED, file)
-  return { program, skip: lacks(program, HINT) }
+  return { program, skip: !fs.existsSync(program) && lacks(program, HINT) }
 }
 
 module.exports = { tool }
