@@ -8,7 +8,7 @@ const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { build } = require('./publish/build.js')
 const { ownPlatform } = require('./publish/platforms.js')
-const { assertSmall, listed } = require('./publish/report.js')
+const { listed, tooLarge } = require('./publish/report.js')
 const { ROOT, pack, stage } = require('./publish/stage.js')
 
 const USAGE = `usage: npm run pack:local -- --out DIR [--no-build]
@@ -29,8 +29,9 @@ async function packLocal(out, work, isBuilt) {
   if (!fs.existsSync(addon)) throw new Error(`there is no ${addon}: run npm run build`)
   fs.mkdirSync(out, { recursive: true })
   const packages = stage(native, path.join(work, 'staged')).map(staged => pack(staged, out))
-  if (!isBuilt) assertSmall(packages)
   console.log(listed(packages))
+  const problems = tooLarge(packages)
+  if (!isBuilt && problems.length > 0) throw new Error(problems.join('\n'))
   console.log(`\nnpm i ${packages.map(({ tarball }) => tarball).join(' ')}`)
 }
 

@@ -9,8 +9,8 @@ const os = require('node:os')
 const path = require('node:path')
 const { parseArgs } = require('node:util')
 const { build } = require('./publish/build.js')
-const { OLDEST_GLIBC, PLATFORMS, neededGlibc } = require('./publish/platforms.js')
-const { assertSmall, listed } = require('./publish/report.js')
+const { OLDEST_GLIBC, PLATFORMS, tooNewGlibc } = require('./publish/platforms.js')
+const { listed, tooLarge } = require('./publish/report.js')
 const { manifest, pack, stage } = require('./publish/stage.js')
 const { checkedVersion, newestRelease, tagFor } = require('./publish/versions.js')
 
@@ -42,13 +42,12 @@ async function release(work, addons, isDry) {
   const version = checkedVersion()
   const native = addons ?? path.join(work, 'native')
   if (addons === undefined) await build(native)
-  const problems = whatForbids(native)
   const packages = stage(native, path.join(work, 'staged')).map(staged => pack(staged, work))
-  assertSmall(packages)
+  const problems = [...whatForbids(native), ...tooLarge(packages)]
   if (!isDry && problems.length > 0) throw new Error(problems.join('\n'))
-  for (const { name, tarball } of packages) {
+  for (const { name, tarball } of isDry ? [] : packages) {
     // One that failed halfway can be run again.
-    if (isDry || !(await isPublished(name, version))) publish(tarball, tagFor(version), isDry)
+    if (!(await isPublished(name, version))) publish(tarball, tagFor(version))
   }
   console.log(`\n${isDry ? 'would publish' : 'published'} ${version} as ${tagFor(version)}, in this order:\n`)
   console.log(listed(packages))
@@ -60,12 +59,12 @@ async function release(work, addons, isDry) {
  * @returns {string[]}
  */
 function whatForbids(native) {
-  const absent = PLATFORMS.filter(({ file }) => !fs.existsSync(path.join(native, file)))
-  const problems = absent.map(platform => `- there is no addon for ${platform.target}`)
-  for (const { file, libc } of PLATFORMS) {
-    if (libc !== 'glibc' || !fs.existsSync(path.join(native, file))) continue
-    const needed = neededGlibc(path.join(native, file))
-    if (needed !== OLDEST_GLIBC) problems.push(`- ${file} needs glibc ${needed}, and promised is ${OLDEST_GLIBC}`)
+  const problems = []
+  for (const platform of PLATFORMS) {
+    const file = path.join(native, platform.file)
+    const glibc = fs.existsSync(file) ? tooNewGlibc(file, platform) : undefined
+    if (!fs.existsSync(file)) problems.push(`- there is no addon for ${platform.target}`)
+    if (glibc) problems.push(`- ${platform.file} needs glibc ${glibc}; promised is ${OLDEST_GLIBC}`)
   }
   if (manifest().repository === undefined) problems.push('- no repository is known, which provenance has to name')
   return problems
@@ -74,13 +73,10 @@ function whatForbids(native) {
 /**
  * @param {string} tarball
  * @param {string} tag
- * @param {boolean} isDry
  */
-function publish(tarball, tag, isDry) {
-  const how = isDry ? ['--dry-run'] : ['--provenance']
-  execFileSync('npm', ['publish', tarball, '--ignore-scripts', '--access', 'public', '--tag', tag, ...how], {
-    stdio: ['ignore', 'inherit', isDry ? 'ignore' : 'inherit']
-  })
+function publish(tarball, tag) {
+  const options = ['--ignore-scripts', '--access', 'public', '--provenance', '--tag', tag]
+  execFileSync('npm', ['publish', tarball, ...options], { stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
 /**

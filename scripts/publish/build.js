@@ -4,7 +4,7 @@
 
 const path = require('node:path')
 const { run } = require('../run.js')
-const { OLDEST_GLIBC, PLATFORMS, neededGlibc } = require('./platforms.js')
+const { OLDEST_GLIBC, PLATFORMS, tooNewGlibc } = require('./platforms.js')
 
 const BUILD = ['napi', 'build', '--platform', '--release', '--features', 'node', '--js', 'binding.js']
 
@@ -28,9 +28,8 @@ async function buildTarget(folder, target) {
   if (platform === undefined) throw new Error(`${target} is none of ${PLATFORMS.map(one => one.target).join(', ')}`)
   const [first, ...others] = waysTo(platform)
   await others.reduce((tried, way) => tried.catch(() => napiBuild(folder, way)), napiBuild(folder, first))
-  if (platform.libc !== 'glibc') return
-  const needed = neededGlibc(path.join(folder, platform.file))
-  if (needed !== OLDEST_GLIBC) throw new Error(`${platform.file} needs glibc ${needed}, not ${OLDEST_GLIBC}`)
+  const needed = tooNewGlibc(path.join(folder, platform.file), platform)
+  if (needed !== undefined) throw new Error(`${platform.file} needs glibc ${needed}, not ${OLDEST_GLIBC}`)
 }
 
 /**

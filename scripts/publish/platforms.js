@@ -60,13 +60,15 @@ function ownPlatform() {
 }
 
 /**
- * @param {string} file an addon for Linux
- * @returns {string | undefined} the newest glibc that it asks for
+ * @param {string} file an addon
+ * @param {Platform} platform whose it is
+ * @returns {string | undefined} the glibc that it asks for, if that is newer than promised
  */
-function neededGlibc(file) {
+function tooNewGlibc(file, { libc }) {
+  if (libc !== 'glibc') return undefined
   const versions = fs.readFileSync(file, 'latin1').match(/GLIBC_\d+\.\d+/g) ?? []
-  const numbers = versions.map(version => Number(version.split('.')[1]))
-  return numbers.length === 0 ? undefined : `2.${Math.max(...numbers)}`
+  const newest = Math.max(...versions.map(version => Number(version.split('.')[1])))
+  return newest > Number(OLDEST_GLIBC.split('.')[1]) ? `2.${newest}` : undefined
 }
 
-module.exports = { OLDEST_GLIBC, PLATFORMS, neededGlibc, ownPlatform }
+module.exports = { OLDEST_GLIBC, PLATFORMS, ownPlatform, tooNewGlibc }

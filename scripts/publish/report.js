@@ -1,6 +1,6 @@
 'use strict'
 
-// Says what was packed, and refuses what is too large.
+// Says what was packed, and what of it is too large.
 
 const { PLATFORMS } = require('./platforms.js')
 
@@ -9,13 +9,16 @@ const { PLATFORMS } = require('./platforms.js')
 /** What both packages may take on a user's disk. */
 const LARGEST = 12e6
 
-/** @param {Packed[]} packages */
-function assertSmall(packages) {
+/**
+ * @param {Packed[]} packages the main one is the last
+ * @returns {string[]} what is wrong with them
+ */
+function tooLarge(packages) {
   const [main, ...platforms] = [...packages].reverse()
-  for (const { name, unpackedSize } of platforms) {
-    const installed = main.unpackedSize + unpackedSize
-    if (installed > LARGEST) throw new Error(`${main.name} and ${name} take ${megabytes(installed)} installed`)
-  }
+  const large = platforms.filter(({ unpackedSize }) => main.unpackedSize + unpackedSize > LARGEST)
+  return large.map(({ name, unpackedSize }) => {
+    return `- ${main.name} and ${name} take ${megabytes(main.unpackedSize + unpackedSize)}, over ${megabytes(LARGEST)}`
+  })
 }
 
 /**
@@ -39,4 +42,4 @@ function megabytes(bytes) {
   return `${(bytes / 1e6).toFixed(2)} MB`
 }
 
-module.exports = { assertSmall, listed }
+module.exports = { listed, tooLarge }
