@@ -30,6 +30,14 @@ const MAIN = [
   'package.json'
 ]
 
+test('packing leaves the clone as it is', () => {
+  const before = state()
+
+  tarballs()
+
+  assert.deepEqual(state(), before)
+})
+
 test('CHANGELOG.md, the package and the crate have one version', () => {
   assert.equal(checkedVersion(), manifest.version)
 })
@@ -92,6 +100,13 @@ describe('the tarball of a platform', () => {
     assert.deepEqual([version, license, engines], [itsVersion, itsLicence, itsEngines])
   })
 })
+
+/** Names and dates of all files that a build or a release could change. */
+function state() {
+  const folders = ['.', 'native', 'scripts', 'lib'].map(folder => path.join(ROOT, folder))
+  const files = folders.flatMap(folder => fs.readdirSync(folder).map(name => path.join(folder, name)))
+  return files.filter(file => fs.statSync(file).isFile()).map(file => [file, fs.statSync(file).mtimeMs])
+}
 
 /**
  * @param {string} tarball

@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
+const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 const { test } = require('node:test')
@@ -15,6 +16,8 @@ const SCRIPT = path.join(ROOT, 'scripts/release.js')
 const NATIVE = path.join(ROOT, 'native')
 const NOBODY = 'http://127.0.0.1:9/'
 const own = ownPlatform()
+/** Ten times the size of one for use, and hence a problem. */
+const isDebugBuild = fs.statSync(path.join(NATIVE, own.file)).size > 30e6
 
 test('a dry run lists what would be published, what was not built here, and what forbids it', async () => {
   const { code, stdout, stderr } = await release(NOBODY, '--addons', NATIVE, '--dry-run')
@@ -27,6 +30,8 @@ test('a dry run lists what would be published, what was not built here, and what
   assert.deepEqual(names, [own.package, 'pg-sess-rs', ...others.map(platform => platform.package)])
   assert.match(packages, /^pg-sess-rs +0\.\d+ MB packed +0\.\d+ MB installed$/m)
   assert.match(packages, new RegExp(`^${others[0].package} +not built here: needs ${others[0].target}$`, 'm'))
+  assert.ok(!problems.includes('no repository'), 'it is the one of the workflow')
+  assert.equal(/over 12\.00 MB/.test(problems), isDebugBuild)
   for (const { target } of others) assert.ok(problems.includes(`- there is no addon for ${target}\n`), target)
 })
 
@@ -38,7 +43,7 @@ test('a release that lacks an addon is refused before anything is published', as
 
   registry.close()
   assert.deepEqual({ code, stdout, asked }, { code: 1, stdout: '', asked: [] })
-  assert.match(stderr, /^- there is no addon for /)
+  assert.match(stderr, /^- there is no addon for /m)
 })
 
 for (const { status, pending, when } of [
@@ -69,7 +74,8 @@ test('the notes of a release are its section of CHANGELOG.md', async () => {
  * @param {...string} args
  */
 function release(registry, ...args) {
-  return runIn(ROOT, 'node', [SCRIPT, ...args], { npm_config_registry: registry })
+  const repository = { GITHUB_SERVER_URL: 'https://github.invalid', GITHUB_REPOSITORY: 'somebody/pg-sess-rs' }
+  return runIn(ROOT, 'node', [SCRIPT, ...args], { npm_config_registry: registry, ...repository })
 }
 
 /**
