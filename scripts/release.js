@@ -42,8 +42,10 @@ async function release(work, addons, isDry) {
   const version = checkedVersion()
   const native = addons ?? path.join(work, 'native')
   if (addons === undefined) await build(native)
+  const incomplete = whatForbids(native)
+  if (!isDry && incomplete.length > 0) throw new Error(incomplete.join('\n'))
   const packages = stage(native, path.join(work, 'staged')).map(staged => pack(staged, work))
-  const problems = [...whatForbids(native), ...tooLarge(packages)]
+  const problems = [...incomplete, ...tooLarge(packages)]
   if (!isDry && problems.length > 0) throw new Error(problems.join('\n'))
   for (const { name, tarball } of isDry ? [] : packages) {
     // One that failed halfway can be run again.

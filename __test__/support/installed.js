@@ -50,7 +50,14 @@ function project(files = {}) {
  * @param {...string} packages
  */
 function npmInstall(folder, ...packages) {
-  const quietly = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+  const quietly = [
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    '--fetch-retry-mintimeout=100'
+  ]
   return runIn(folder, 'npm', ['install', ...quietly, ...packages])
 }
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// What is published: which files, for whom, under which name and version.
+// What is published: which files, for whom, under which name and version; and what those who check packages say to it.
 
 const assert = require('node:assert/strict')
 const { spawnSync } = require('node:child_process')
@@ -8,6 +8,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const { ROOT, runIn, tarballs } = require('../support/installed.js')
+const { tool } = require('../support/tools.js')
 const { PLATFORMS } = require('../../lib/addon.js')
 const targets = require('../../scripts/publish/platforms.js')
 const { checkedVersion } = require('../../scripts/publish/versions.js')
@@ -99,6 +100,27 @@ describe('the tarball of a platform', () => {
     const { version: itsVersion, license: itsLicence, engines: itsEngines } = manifest
     assert.deepEqual([version, license, engines], [itsVersion, itsLicence, itsEngines])
   })
+})
+
+const publint = tool('.bin/publint')
+for (const which of /** @type {const} */ (['main', 'platform'])) {
+  test(`publint has no error, no warning and no suggestion for the ${which} package`, {
+    skip: publint.skip
+  }, async () => {
+    const { code, stdout, stderr } = await runIn(ROOT, publint.program, ['run', '--strict', tarballs()[which]])
+
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, stdout)
+    assert.match(stdout, /All good!/)
+  })
+}
+
+const attw = tool('.bin/attw')
+test('are-the-types-wrong finds that no types are', { skip: attw.skip }, async () => {
+  const options = ['--profile', 'node16', '--format', 'ascii', '--no-color', '--no-emoji']
+  const { code, stdout } = await runIn(ROOT, attw.program, [tarballs().main, ...options])
+
+  assert.equal(code, 0, stdout)
+  assert.match(stdout, /No problems found/)
 })
 
 /** Names and dates of all files that a build or a release could change. */
