@@ -6,6 +6,10 @@ const { ADDRESS } = require('./documents.js')
 
 /** Statements of an ES module, for blocks of js and ts; in this order. @type {{ [name: string]: string }} */
 const CODE = {
+  require: `
+    import { createRequire } from 'node:module'
+    const require = createRequire(import.meta.url)`,
+  secret: "const secret = 'kept in the environment'",
   connect: "import { connect } from 'pg-sess-rs'",
   url: `const url = '${ADDRESS}'`,
   sessions: `
