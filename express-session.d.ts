@@ -31,16 +31,24 @@ export = connectPgStore
  */
 declare function connectPgStore(session: connectPgStore.ExpressSession): connectPgStore.PgStoreClass
 
+/** What belongs to the Store: its class, its options, what it gives. */
 declare namespace connectPgStore {
   export { connectPgStore as default }
 
   /** What `require('express-session')` gives. */
   export interface ExpressSession {
-    Store: abstract new (...args: any[]) => Store
+    /** The class that every store extends. */
+    Store: abstract new (
+      ...args: any[]
+    ) => Store
   }
 
   /** The data of a session, as it was saved. */
-  export type Data = SessionData & { cookie: CookieOptions; [key: string]: any }
+  export type Data = SessionData & {
+    /** What express-session keeps of the cookie. */
+    cookie: CookieOptions
+    [key: string]: any
+  }
 
   /** Called with `null`, or with what went wrong. */
   export type Callback = (error?: any) => void
@@ -142,31 +150,34 @@ declare namespace connectPgStore {
      */
     hashIds?: boolean | undefined
     /**
-     * How many connections at a time. Few are enough, since calls travel together.
+     * How many connections may be open at a time. Few are enough, since calls travel together.
      *
      * @default 4
      */
     maxConnections?: number | undefined
     /**
-     * For a new connection, and for waiting for a free one, in ms.
+     * How long a new connection may take, and how long a call may wait for a free one, in ms. After that the call fails
+     * with `code` `PGSESS_TIMEOUT`.
      *
      * @default 10_000
      */
     connectTimeout?: number | undefined
     /**
-     * For an answer, in ms.
+     * How long the database may take to answer, in ms. After that the call fails with `code` `PGSESS_TIMEOUT`; the database
+     * may still have done what it was asked.
      *
      * @default 10_000
      */
     queryTimeout?: number | undefined
     /**
-     * `false` behind a transaction pooler such as PgBouncer.
+     * Whether statements are prepared once per connection and then reused. `false` behind a transaction pooler such as
+     * PgBouncer.
      *
      * @default true
      */
     prepare?: boolean | undefined
     /**
-     * `false`: one statement a call.
+     * Whether calls made at the same time share one statement. `false`: one statement a call.
      *
      * @default true
      */
@@ -175,7 +186,14 @@ declare namespace connectPgStore {
 
   /** What makes a {@link PgStore}; may be extended. */
   export interface PgStoreClass {
+    /**
+     * Connects at the first call, not here.
+     *
+     * @param options - where the database is, and how sessions are kept
+     * @throws TypeError or RangeError for a wrong value, naming the option
+     */
     new (options?: PgStoreOptions): PgStore
+    /** What every {@link PgStore} has. */
     readonly prototype: PgStore
   }
 
@@ -190,7 +208,7 @@ declare namespace connectPgStore {
    * one or not.
    */
   export interface PgStore extends Store {
-    /** The option `ttl`. */
+    /** The option `ttl`, in seconds; `undefined` without it. */
     ttl: number | undefined
 
     /** The data of a live session; in a promise, `null` if there is none. */
@@ -233,7 +251,13 @@ declare namespace connectPgStore {
      * The live sessions whose data has this value, of this type, at this path.
      *
      * @param path - `'passport.user'`, or `['passport', 'user']` for keys with dots
+     * @param value - compared with its type: `7` is not `'7'`
      * @throws TypeError for a value that is no string, number or boolean
+     *
+     * @example
+     * ```js
+     * for (const { expires, session } of await store.listBy('passport.user', 7)) console.log(session.device, expires)
+     * ```
      */
     listBy(
       path: string | readonly string[],
@@ -245,7 +269,15 @@ declare namespace connectPgStore {
     /**
      * Removes the sessions whose data has this value at this path; how many.
      *
+     * @param path - as in {@link listBy}
+     * @param value - as in {@link listBy}
      * @param options - `except`: the ids of sessions that stay, such as the one that asks
+     * @throws as {@link listBy}
+     *
+     * @example
+     * ```js
+     * await store.endBy('passport.user', 7, { except: req.sessionID }) // sign out everywhere else
+     * ```
      */
     endBy(
       path: string | readonly string[],

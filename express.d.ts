@@ -5,6 +5,9 @@
 
 import type { Row, Sessions } from 'pg-sess-rs'
 
+// biome-ignore lint/complexity/noUselessEmptyExport: without it, a declaration file exports all that it declares
+export {}
+
 /**
  * The fields of your sessions, which you declare once: it types `req.session` and `req.sessions`. Without it, fields are
  * `any`.
@@ -22,10 +25,12 @@ import type { Row, Sessions } from 'pg-sess-rs'
 export interface SessionFields {}
 
 /** The fields of a `Sessions`, for {@link SessionFields}. */
-export type FieldsOf<S extends { validate(sid: unknown): Promise<any> }> = Omit<
-  NonNullable<Awaited<ReturnType<S['validate']>>>,
-  keyof Columns
->
+export type FieldsOf<
+  S extends {
+    /** What gives the row away. */
+    validate(sid: unknown): Promise<any>
+  }
+> = Omit<NonNullable<Awaited<ReturnType<S['validate']>>>, keyof Columns>
 
 /** What `req.session` is when there is one: the row, see `Row`. */
 export type SessionRow = Columns & Fields
@@ -55,11 +60,28 @@ export interface RequestSessions {
   /**
    * Begins a session, always with a new id, and ends the one that the request came with: call it at each log-in.
    *
+   * @param values - the fields by name
+   * @returns the new session's row, which is `req.session` from then on
    * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent: the browser could not be told, and no session is
    *   left behind
+   *
+   * @example
+   * ```js
+   * app.post('/login', async (req, res) => {
+   *   const user = await checkPassword(req.body)
+   *   if (!user) return res.redirect('/login')
+   *   await req.sessions.create({ user_id: user.id })
+   *   res.redirect('/')
+   * })
+   * ```
    */
   create(values: SessionValues): Promise<SessionRow>
-  /** Changes the named fields of the session; its row, or `null` if it has ended. */
+  /**
+   * Changes the named fields of the session, and nothing else of it.
+   *
+   * @param values - `undefined` means unchanged, `null` is NULL
+   * @returns its row, or `null` if it has ended
+   */
   update(values: SessionValues): Promise<SessionRow | null>
   /** Gives the session its full length again; `false` if it has ended. After the headers were sent, the cookie stays. */
   extend(): Promise<boolean>
@@ -70,9 +92,26 @@ export interface RequestSessions {
    * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent
    */
   refresh(): Promise<SessionRow | null>
-  /** Ends the session and takes the cookie away; `false` if there was none. Works after the headers were sent, too. */
+  /**
+   * Ends the session and takes the cookie away. Works after the headers were sent, too; only the cookie stays then, and
+   * opens nothing.
+   *
+   * @returns `false` if there was none
+   *
+   * @example
+   * ```js
+   * app.post('/logout', async (req, res) => {
+   *   await req.sessions.destroy()
+   *   res.redirect('/login')
+   * })
+   * ```
+   */
   destroy(): Promise<boolean>
-  /** The live sessions whose fields have these values, newest first, such as those of one user. */
+  /**
+   * The live sessions whose fields have these values, newest first, such as those of one user.
+   *
+   * @param options - `limit`: how many at most, 1_000 if you do not say
+   */
   list(where: SessionWhere, options?: object): Promise<ListedSession[]>
   /**
    * Ends the live sessions whose fields have these values; how many. If this request's is among them, it has none from
@@ -80,6 +119,13 @@ export interface RequestSessions {
    *
    * @param options - `except`: session ids that live on (`req.session.sess_id`: sign out everywhere else); `only`: the
    *   handle of the one to end
+   *
+   * @example
+   * ```js
+   * const { user_id, sess_id } = req.session
+   * await req.sessions.destroyAll({ user_id }, { except: sess_id }) // everywhere else
+   * await req.sessions.destroyAll({ user_id }, { only: req.body.handle }) // that device
+   * ```
    */
   destroyAll(where: SessionWhere, options?: { except?: unknown; only?: string }): Promise<number>
   /** The handle of this request's session, to mark it in a list; `null` without one. It asks no server. */
@@ -102,9 +148,17 @@ export interface SessionMiddlewareOptions {
    * @default '__Host-sid' over https if path is '/' and there is no domain, else 'sid'
    */
   name?: string | undefined
-  /** @default '/' */
+  /**
+   * Under which path the browser sends the cookie.
+   *
+   * @default '/'
+   */
   path?: string | undefined
-  /** @default none: the host alone, without its subdomains */
+  /**
+   * To which domain, with its subdomains, the browser sends the cookie.
+   *
+   * @default none: to the host alone, without its subdomains
+   */
   domain?: string | undefined
   /**
    * Whether the cookie is only for https. `'auto'`: on requests that came over https, as Express says in `req.secure`
@@ -180,17 +234,28 @@ export interface RequireSessionOptions {
 
 /** What a request must have. */
 export interface IncomingRequest {
-  headers: { cookie?: string | undefined }
+  /** Its headers. */
+  headers: {
+    /** The cookies. */
+    cookie?: string | undefined
+  }
 }
 
 /** What an answer must have. */
 export interface OutgoingResponse {
+  /** Whether the browser has the headers already, so that no cookie can be set any more. */
   readonly headersSent: boolean
+  /** Set by guards. */
   statusCode: number
+  /** Gives a header that has been set. */
   getHeader(name: string): any
+  /** Sets a header. */
   setHeader(name: string, value: any): any
+  /** Whether a header has been set. */
   hasHeader(name: string): boolean
+  /** Sends the headers. */
   writeHead(...args: any[]): any
+  /** Ends the answer. */
   end(...args: any[]): any
 }
 
@@ -203,6 +268,8 @@ export type Middleware = (req: IncomingRequest, res: OutgoingResponse, next: (er
  * Not for one program together with express-session: both own `req.session`.
  *
  * @param sessions - what `connect` or `init` resolves to
+ * @param options - the cookie's, and what follows when the database cannot be asked
+ * @returns a middleware; put it before whatever looks at sessions
  * @throws TypeError for a wrong option, naming it
  *
  * @example
@@ -222,7 +289,16 @@ export function sessionMiddleware(sessions: Sessions<any>, options?: SessionMidd
 /**
  * Guards a route: whoever has no session is refused or sent elsewhere.
  *
+ * @param options - where to, or with which status; and what the session must be
+ * @returns a middleware for after {@link sessionMiddleware}
  * @throws TypeError or RangeError for a wrong option, naming it
+ *
+ * @example
+ * ```js
+ * app.get('/account', requireSession({ redirect: '/login' }), (req, res) => res.send(`You are ${req.session.user_id}.`))
+ * app.use('/admin', requireSession({ where: { role: ['admin', 'owner'] } }))
+ * app.get('/orders/:user', requireSession({ where: row => row.user_id > 0 }), listOrders)
+ * ```
  */
 export function requireSession(options?: RequireSessionOptions): Middleware
 

@@ -34,8 +34,6 @@ export = pgSess
  * const { sess_id } = await sessions.create({ user_id: 1 })
  * const session = await sessions.validate(sess_id) // { sess_id, …, user_id: 1 }, or null
  * ```
- *
- * @packageDocumentation
  */
 declare namespace pgSess {
   // ---------------------------------------------------------------- the functions of pg-sess
@@ -93,7 +91,7 @@ declare namespace pgSess {
    * @param FIELDS - the values: `[{ field, value }]` or `{ name: value }`. A field left out, or `undefined`, takes its
    *   column's DEFAULT (NULL if it has none); `null` is NULL
    * @returns the new session's row
-   * @throws Error if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
+   * @throws TypeError if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
    *   value; {@link SessionsError} `PGSESS_NOT_INITIALISED` if `init` was never called for this `db`
    *
    * @example
@@ -212,7 +210,7 @@ declare namespace pgSess {
      *
      * @param values - the fields by name. A field that is `NOT NULL` and has no DEFAULT is required
      * @returns the new session's row; its `sess_id` belongs into an `httpOnly`, `secure` cookie and nowhere else
-     * @throws Error if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
+     * @throws TypeError if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
      *   value (too long, not unique, …); {@link SessionsError} or {@link NetworkError} if it could not be asked
      * @remarks `undefined` and `null` differ. `undefined` means not given: the column's DEFAULT counts. `null` means
      *   NULL, which a `NOT NULL` column refuses even if it has a DEFAULT.
@@ -334,7 +332,7 @@ declare namespace pgSess {
      *   array itself is compared with it). At least one field, none of them `undefined`: a mistake such as
      *   `{ user_id: req.user?.id }` must not mean everyone. Everyone is meant by `({}, { all: true })`
      * @param options - how many at most
-     * @returns rows without `sess_id`; in its place each has a {@link ListedRow.handle | handle}, which opens no session
+     * @returns rows without `sess_id`; in its place each has a handle ({@link ListedRow}), which opens no session
      * @throws TypeError for a `where` that means everyone by mistake, or names an unknown field; else as {@link create}
      *
      * @example
@@ -347,6 +345,13 @@ declare namespace pgSess {
      * ```
      */
     list(where: Where<F>, options?: ListOptions): Promise<ListedRow<F>[]>
+    /**
+     * The live sessions of everyone: `list({}, { all: true })`.
+     *
+     * @param where - `{}`
+     * @param options - `all: true`, and how many at most
+     * @returns as above, newest first
+     */
     list(where: { [field: string]: never }, options: ListOptions & { all: true }): Promise<ListedRow<F>[]>
 
     /**
@@ -368,10 +373,18 @@ declare namespace pgSess {
      * ```
      */
     destroyAll(where: Where<F>, options?: DestroyAllOptions): Promise<number>
+    /**
+     * Ends the sessions of everyone: `destroyAll({}, { all: true })`.
+     *
+     * @param where - `{}`
+     * @param options - `all: true`, and which of them to leave
+     * @returns how many were ended
+     */
     destroyAll(where: { [field: string]: never }, options: DestroyAllOptions & { all: true }): Promise<number>
 
     /**
-     * Removes the rows of expired sessions now, and forgets replaced ids that no longer work. It happens by itself, too: see {@link InitOptions.pruneInterval}.
+     * Removes the rows of expired sessions now, and forgets replaced ids that no longer work. It happens by itself, too:
+     * see {@link InitOptions.pruneInterval}.
      *
      * @param options - a signal that ends it early: the promise then rejects at once with the signal's reason, and what
      *   was removed until then stays removed
@@ -467,9 +480,13 @@ declare namespace pgSess {
 
   /** Node's `AbortSignal`, for those who have no typings of it. */
   export interface AbortSignalLike {
+    /** Whether it has been given. */
     readonly aborted: boolean
+    /** Why; what {@link Sessions.prune} then rejects with. */
     readonly reason: any
+    /** Throws the reason if it has been given. */
     throwIfAborted(): void
+    /** Calls the listener when it is given. */
     addEventListener(type: 'abort', listener: () => void): void
   }
 
@@ -499,7 +516,8 @@ declare namespace pgSess {
    * How sessions and their connections behave.
    *
    * `undefined` means the default. An option that does not exist, or a value of the wrong type, is a TypeError that
-   * names it; a time that is zero or negative is a RangeError.
+   * names it; a number that is not whole or out of its range, such as a time of zero, is a RangeError. `docs/options.md`
+   * has all of them in one table.
    */
   export interface InitOptions {
     /**
@@ -508,6 +526,11 @@ declare namespace pgSess {
      * Shorter is safer, because a stolen cookie is worth less.
      *
      * @default 1_209_600_000
+     *
+     * @example
+     * ```js
+     * const options = { fields: { user_id: 'INT' }, sessionLength: 30 * 60 * 1000 } // half an hour
+     * ```
      */
     sessionLength?: number | undefined
 
@@ -840,11 +863,17 @@ declare namespace pgSess {
 
   /** What an `INTERVAL` arrives as: a span of time in parts; a part that is zero is absent. */
   export interface PostgresInterval {
+    /** Whole years. */
     years?: number
+    /** Whole months, up to 11. */
     months?: number
+    /** Whole days. PostgreSQL makes no months of them. */
     days?: number
+    /** Whole hours. PostgreSQL makes no days of them. */
     hours?: number
+    /** Whole minutes. */
     minutes?: number
+    /** Whole seconds. */
     seconds?: number
     /** May have a fraction, since PostgreSQL counts microseconds. */
     milliseconds?: number
@@ -863,16 +892,25 @@ declare namespace pgSess {
    * What an `INTERVAL` column takes: PostgreSQL's spelling such as `'2 days'`, a number of seconds, or what came out of
    * one. An object of parts such as `{ days: 2 }` is none of these: PostgreSQL would refuse it or read something else.
    */
-  export type IntervalInput = string | number | { toPostgres(...args: any[]): string }
+  export type IntervalInput =
+    | string
+    | number
+    | {
+        /** PostgreSQL's spelling of it. */
+        toPostgres(...args: any[]): string
+      }
 
   /** What a `POINT` arrives as. It goes in as a string: `'(1,2)'`. */
   export interface Point {
+    /** The first coordinate. */
     x: number
+    /** The second coordinate. */
     y: number
   }
 
   /** What a `CIRCLE` arrives as. It goes in as a string: `'<(1,2),3>'`. */
   export interface Circle extends Point {
+    /** Its radius; `x` and `y` are its centre. */
     radius: number
   }
 
@@ -888,7 +926,14 @@ declare namespace pgSess {
   export type Database = Connection | PgPromiseTask | PgPromiseConnection | PgClient
 
   /** What {@link connect} takes: the place of a database, or an object that knows it. */
-  export type Connection = string | (ConnectionConfig & { query?: undefined }) | PgPool | PgPromiseDatabase
+  export type Connection =
+    | string
+    | (ConnectionConfig & {
+        /** What has it is a client, which only the functions of `pg-sess` take. */
+        query?: undefined
+      })
+    | PgPool
+    | PgPromiseDatabase
 
   /**
    * Where the database is and how to log in, with the settings of the npm package `pg`.
@@ -901,13 +946,13 @@ declare namespace pgSess {
     connectionString?: string | undefined
     /** The server's name or address, or the folder of its socket. @default 'localhost' */
     host?: string | undefined
-    /** @default 5432 */
+    /** The server's port. @default 5432 */
     port?: number | string | undefined
     /** The database user. @default the name of the user who runs the program */
     user?: string | undefined
     /** The password, or a function that gives it, called for each new connection. */
     password?: string | ((...args: any[]) => string | Promise<string>) | null | undefined
-    /** @default the database of the user's name */
+    /** The database. @default the database of the user's name */
     database?: string | undefined
     /**
      * Encryption. `true` encrypts and checks the server's certificate against the authorities that Node.js trusts; an
@@ -917,7 +962,7 @@ declare namespace pgSess {
      * @default false
      */
     ssl?: boolean | object | undefined
-    /** A name for this program in the database's own lists and logs. */
+    /** A name for this program in the database's own lists (`pg_stat_activity`) and logs. @default none */
     application_name?: string | undefined
     /** The same, if `application_name` is not given. */
     fallback_application_name?: string | undefined
@@ -929,56 +974,76 @@ declare namespace pgSess {
     lock_timeout?: number | boolean | undefined
     /** The server closes a connection whose transaction idles for so many ms. */
     idle_in_transaction_session_timeout?: number | boolean | undefined
-    /** How long pg itself waits for an answer, in ms. */
+    /** How long `pg` itself waits for an answer, in ms: the default of {@link InitOptions.queryTimeout}. */
     query_timeout?: number | boolean | undefined
-    /** How long pg itself tries to connect, in ms. */
+    /** How long `pg` itself tries to connect, in ms: the default of {@link InitOptions.connectTimeout}. */
     connectionTimeoutMillis?: number | undefined
     /** Whether the operating system probes a quiet connection. @default false */
     keepAlive?: boolean | undefined
-    /** After how many ms of quiet it begins to. */
+    /** After how many ms of quiet it begins to. @default the operating system's */
     keepAliveInitialDelayMillis?: number | undefined
     /** How many connections a pool may open: the default of {@link InitOptions.maxConnections}. */
     max?: number | undefined
     /** Your own parsers of what comes out, in place of pg's. */
-    types?: { getTypeParser(...args: any[]): any } | undefined
+    types?:
+      | {
+          /** Gives the parser for a type, by its number. */
+          getTypeParser(...args: any[]): any
+        }
+      | undefined
   }
 
   /** pg-promise's root object, `pgp`. */
   export interface PgPromise {
+    /** The copy of `pg` that it uses, whose defaults, parsers and errors count here, too. */
     readonly pg: object
+    /** Its formatting functions. */
     readonly as: object
   }
 
   /** A database of pg-promise, what `pgp(…)` gives. */
   export interface PgPromiseDatabase {
+    /** What it was made with. */
     readonly $config: object
+    /** Its pool of connections, of which only the settings are read. */
     readonly $pool: object
   }
 
   /** A task or transaction of pg-promise, the `t` of `db.task(t => …)` and `db.tx(t => …)`. */
   export interface PgPromiseTask {
+    /** What it is part of. */
     readonly ctx: object
+    /** Runs a statement that gives at most one row. */
     oneOrNone(...args: any[]): Promise<any>
   }
 
   /** One connection of pg-promise, what `db.connect()` resolves to. */
   export interface PgPromiseConnection {
+    /** The client of `pg` behind it. */
     readonly client: object
+    /** Runs a statement that gives at most one row. */
     oneOrNone(...args: any[]): Promise<any>
+    /** Gives the connection back; that is for you to do. */
     done(...args: any[]): any
   }
 
   /** A `Pool` of `pg`. */
   export interface PgPool {
+    /** Its settings, which are read for each new connection of ours. */
     readonly options: object
+    /** How many connections it has open. */
     readonly totalCount: number
+    /** Lends a connection. */
     connect(): Promise<any>
   }
 
   /** A `Client` of `pg`, connected, or what `pool.connect()` resolves to. */
   export interface PgClient {
+    /** The server that it is connected to. */
     readonly host: string
+    /** The server's port. */
     readonly port: number
+    /** Runs a statement. */
     query(...args: any[]): any
   }
 
@@ -995,7 +1060,8 @@ declare namespace pgSess {
    *   message shows both; change the fields or the table.
    * - `'PGSESS_INTERNAL'`: a fault of this package. Please report it.
    *
-   * Neither session ids nor values of fields stand in its message.
+   * Neither session ids nor values of fields stand in its message. `docs/errors.md` says what to do about each, and about
+   * those of PostgreSQL and of the network.
    *
    * @example
    * ```js
@@ -1008,6 +1074,7 @@ declare namespace pgSess {
    * ```
    */
   export interface SessionsError extends Error {
+    /** Which error it is. */
     code:
       | 'PGSESS_TIMEOUT'
       | 'PGSESS_QUEUE_FULL'
@@ -1019,6 +1086,7 @@ declare namespace pgSess {
 
   /** The {@link SessionsError} of a call that took longer than `connectTimeout` or `queryTimeout`. */
   export interface TimeoutError extends SessionsError {
+    /** Always this one. */
     code: 'PGSESS_TIMEOUT'
     /**
      * What took so long. After `'waiting for the answer'` the database may have done what it was asked; after the other

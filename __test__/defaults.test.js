@@ -3,16 +3,16 @@
 // Every default is written in three places: for the core, for editors, for readers.
 
 const assert = require('node:assert/strict')
-const fs = require('node:fs')
-const path = require('node:path')
 const { test } = require('node:test')
+const { connect } = require('pg-sess-rs')
+const { read } = require('./support/documents.js')
 
 /** No options: in them the functions of pg-sess differ from `connect`, or the command from both. */
 const INTERNAL = ['foldNames', 'onlyMaintains', 'rememberIds']
 
 const typings = read('index.d.ts')
 const options = read('src/options.rs')
-const readme = read('README.md')
+const ROW = /^\| `(\w+)` \| ([^|]*) \| ([^|]*) \|/gm
 
 test('the numbers, names and switches in @default are those of src/options.rs', () => {
   const documented = documentedDefaults()
@@ -27,12 +27,33 @@ test('the numbers, names and switches in @default are those of src/options.rs', 
   assert.ok(Object.keys(inCode).length >= 8)
 })
 
-test('the README lists every option with its default', () => {
+test('docs/options.md lists every option with its default', () => {
   const documented = documentedDefaults()
-  const listed = readmeDefaults()
+  const listed = listedDefaults('docs/options.md')
 
   assert.deepEqual(Object.keys(listed).sort(), ['fields', ...Object.keys(documented)].sort())
   for (const [option, text] of Object.entries(defaultsInCode())) assert.equal(withoutDoor(listed[option]), text, option)
+})
+
+test('docs/options.md says what each option takes, in the words of its error', async () => {
+  const rows = [...read('docs/options.md').matchAll(ROW)]
+  assert.ok(rows.length >= 20)
+
+  for (const [, option, , takes] of rows) {
+    const options = { fields: {}, [option]: Symbol('is never right') }
+    const error = await connect('postgres://nowhere.invalid/app', /** @type {any} */ (options)).catch(thrown => thrown)
+    assert.ok(error instanceof TypeError, option)
+    const expected = takes.replaceAll('`', '')
+    assert.ok(error.message.includes(`expected ${expected}, got a symbol`), `${option}: ${error.message}`)
+  }
+})
+
+test('the options that the README shows have the defaults of docs/options.md', () => {
+  const listed = listedDefaults('docs/options.md')
+  const shown = Object.entries(listedDefaults('README.md'))
+
+  assert.ok(shown.length >= 5)
+  for (const [option, text] of shown) assert.equal(text, listed[option], option)
 })
 
 test('the Store documents the defaults of src/options.rs', () => {
@@ -56,11 +77,6 @@ test('the Store documents the defaults of src/options.rs', () => {
     assert.equal(documented[name], expected[name], name)
   }
 })
-
-/** @param {string} file */
-function read(file) {
-  return fs.readFileSync(path.resolve(__dirname, '..', file), 'utf8')
-}
 
 /** The options of index.d.ts, each with what its comment gives as default. */
 function documentedDefaults() {
@@ -104,8 +120,8 @@ function inJs(value) {
     .replace(/"(.*)"\.to_owned\(\)/, "'$1'")
 }
 
-function readmeDefaults() {
-  const [, section] = /\n## Options\n([\s\S]*?)\n## /.exec(readme)
-  const rows = section.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)
-  return Object.fromEntries([...rows].map(([, name, text]) => [name, text.replace(/^`(.*)`$/, '$1')]))
+/** @param {string} file */
+function listedDefaults(file) {
+  const rows = read(file).matchAll(ROW)
+  return Object.fromEntries([...rows].map(([, name, text]) => [name, text.replace(/^`([^`]*)`$/, '$1')]))
 }

@@ -1,72 +1,56 @@
 'use strict'
 
-// What the documents say is true: their code runs, prints what its comments say, and their links lead somewhere.
+// What the documents list is there, and what they say of tables from elsewhere is true on each version of PostgreSQL.
+// Their code and their links are the business of system/docs.test.js.
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const pgSess = require('pg-sess-rs')
+const { codeOf, read } = require('./support/documents.js')
 const { useDatabase } = require('./support/place.js')
-const { runModule } = require('./support/script.js')
 
 const ROOT = path.resolve(__dirname, '..')
-const DOCUMENTS = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'CHANGELOG.md',
-  'docs/express-session.md',
-  'docs/express.md',
-  'docs/installing.md',
-  'docs/internals.md',
-  'docs/many-sessions.md',
-  'docs/watching.md',
-  'docs/command.md',
-  'docs/moving-from-pg-sess.md',
-  'docs/session-life.md',
-  'docs/security.md'
-]
-const ADDRESS = 'postgres://localhost/app'
-
 const database = useDatabase('readme')
 
-describe('README.md', () => {
-  const readme = read('README.md')
-  const [example, ...others] = blocks(readme, 'js')
-
-  test('its example is the app of the demo', () => {
-    assert.equal(example, read('demo/app.js'))
-    assert.ok(others.length > 0, 'and there are programs for the tests below')
+describe('docs/functions.md', () => {
+  test('its app is that of the demo', () => {
+    assert.ok(codeOf('docs/functions.md', 'js').includes(read('demo/app.js')))
   })
 
-  for (const [at, code] of others.entries()) {
-    test(`its program ${at + 1} runs and prints what its comments say`, async t => {
-      const place = await database.emptySchema(t)
-      await place.query('CREATE TABLE log_ins (user_id int)')
-
-      await assertRuns(code, place.url)
-    })
-  }
-
-  test('it lists every function and every method', async t => {
-    const place = await database.emptySchema(t)
-    const sessions = await place.sessions({ fields: {} })
-
+  test('it lists every function', () => {
     const functions = Object.keys(pgSess).filter(name => name !== 'default' && name !== 'connect')
-    assert.deepEqual(firstColumn(readme, 'The five functions').sort(), functions.sort())
-    const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(sessions)).filter(name => name !== 'constructor')
-    assert.deepEqual(firstColumn(readme, 'Sessions').sort(), methods.sort())
+    assert.deepEqual(firstColumn('docs/functions.md').sort(), functions.sort())
   })
 })
 
-test('the program in docs/watching.md runs and prints what its comment says', async t => {
+test('docs/sessions.md lists every method', async t => {
   const place = await database.emptySchema(t)
+  const sessions = await place.sessions({ fields: {} })
 
-  await assertRuns(blocks(read('docs/watching.md'), 'js')[0], place.url)
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(sessions)).filter(name => name !== 'constructor')
+  assert.deepEqual(firstColumn('docs/sessions.md').sort(), methods.sort())
+})
+
+test('docs/errors.md has every code of ours, and no others', () => {
+  const sources = ['express.js', 'express-session.js', 'index.js', ...filesOf('lib'), ...filesOf('src')]
+  const inCode = new Set(sources.flatMap(file => read(file).match(/PGSESS_[A-Z_]+/g) ?? []))
+  const listed = [...read('docs/errors.md').matchAll(/^\| `(PGSESS_\w+)`/gm)].map(([, code]) => code)
+
+  assert.deepEqual(listed.sort(), [...inCode].sort())
+})
+
+test('docs/errors.md has every step of a timeout', () => {
+  const [, body] = /fn as_str\(self\)[\s\S]*?match self \{([\s\S]*?)\n {8}\}/.exec(read('src/error.rs'))
+  const steps = [...body.matchAll(/=> "(.*)"/g)].map(([, step]) => step)
+
+  assert.equal(steps.length, 3)
+  for (const step of steps) assert.ok(read('docs/errors.md').includes(`\`${step}\``), step)
 })
 
 describe('docs/moving-from-pg-sess.md', () => {
-  const [measure, shift, back] = blocks(read('docs/moving-from-pg-sess.md'), 'sql')
+  const [measure, shift, back] = codeOf('docs/moving-from-pg-sess.md', 'sql')
 
   for (const [zone, ahead] of [
     ['UTC', '00:00:00'],
@@ -99,65 +83,17 @@ describe('docs/moving-from-pg-sess.md', () => {
   })
 })
 
-describe('all documents', () => {
-  for (const file of DOCUMENTS) {
-    test(`the links of ${file} lead somewhere`, () => {
-      for (const [, target] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
-        if (!/^https?:/.test(target)) assertLeadsSomewhere(target, file)
-      }
-    })
-
-    test(`the npm scripts in ${file} exist`, () => {
-      const { scripts } = JSON.parse(read('package.json'))
-      for (const [, name] of read(file).matchAll(/npm run ([\w:]+)/g)) assert.ok(scripts[name], name)
-    })
-  }
-
-  test('the files on the map of CONTRIBUTING.md exist', () => {
-    const files = read('CONTRIBUTING.md').matchAll(/`((?:src|lib|scripts|demo|__test__|tests)\/[\w./-]*)`/g)
-    for (const [, file] of files) assert.ok(fs.existsSync(path.join(ROOT, file)), file)
-  })
+test('the files on the map of CONTRIBUTING.md exist', () => {
+  const files = read('CONTRIBUTING.md').matchAll(/`((?:src|lib|scripts|demo|__test__|tests)\/[\w./-]*)`/g)
+  for (const [, file] of files) assert.ok(fs.existsSync(path.join(ROOT, file)), file)
 })
 
-/** @param {string} file */
-function read(file) {
-  return fs.readFileSync(path.join(ROOT, file), 'utf8')
-}
-
 /**
- * @param {string} text
- * @param {string} language
- * @returns {string[]} may be indented, as part of a list
+ * @param {string} file
+ * @returns {string[]} the names before the parenthesis in the first column of the file's tables
  */
-function blocks(text, language) {
-  const found = text.matchAll(new RegExp(`^( *)\`\`\`${language}\\n(.*?)^\\1\`\`\`$`, 'gms'))
-  return [...found].map(([, , code]) => code)
-}
-
-/**
- * @param {string} code an ES module; what `console.log` prints stands in a comment behind it
- * @param {string} url
- */
-async function assertRuns(code, url) {
-  assert.ok(code.includes(`'${ADDRESS}'`), 'the address is where the test expects it')
-  const expected = [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
-
-  // A pool of pg would keep the program for seconds.
-  const ran = await runModule(`${code.replaceAll(ADDRESS, url)}\nprocess.exit()`)
-
-  assert.equal(ran.stderr, '')
-  assert.equal(ran.code, 0)
-  assert.deepEqual(ran.stdout.trim().split('\n'), expected)
-}
-
-/**
- * @param {string} text
- * @param {string} heading
- * @returns {string[]} the names before the parenthesis in the first column of the section's table
- */
-function firstColumn(text, heading) {
-  const [, section] = new RegExp(`\\n## ${heading}\\n(.*?)\\n## `, 's').exec(text)
-  return [...section.matchAll(/^\| `(\w+)\(/gm)].map(([, name]) => name)
+function firstColumn(file) {
+  return [...read(file).matchAll(/^\| `(\w+)\(/gm)].map(([, name]) => name)
 }
 
 /**
@@ -179,22 +115,10 @@ async function startAsTheOriginal(t, zone) {
 }
 
 /**
- * @param {string} target
- * @param {string} from
+ * @param {string} folder
+ * @returns {string[]}
  */
-function assertLeadsSomewhere(target, from) {
-  const [file, anchor] = target.split('#')
-  const full = file ? path.resolve(ROOT, path.dirname(from), file) : path.join(ROOT, from)
-  assert.ok(fs.existsSync(full), target)
-  if (anchor === undefined) return
-  const headings = [...fs.readFileSync(full, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, text]) => slug(text))
-  assert.ok(headings.includes(anchor), target)
-}
-
-/** @param {string} heading as GitHub makes anchors */
-function slug(heading) {
-  return heading
-    .toLowerCase()
-    .replace(/[^\w\s-]/g, '')
-    .replaceAll(' ', '-')
+function filesOf(folder) {
+  const all = fs.readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+  return all.filter(name => /\.(js|rs)$/.test(name)).map(name => path.join(folder, name))
 }

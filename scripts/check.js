@@ -8,7 +8,10 @@ const path = require('node:path')
 const { testServer } = require('./postgres.js')
 const { run } = require('./run.js')
 
-/** @typedef {{ command: string, args: string[], alone?: string }} Step `alone`: how to run it without the others */
+/**
+ * @typedef {{ command: string, args: string[], env?: Record<string, string>, alone?: string }} Step `alone`: how to run it
+ *   without the others
+ */
 
 const ROOT = path.resolve(__dirname, '..')
 
@@ -17,6 +20,12 @@ const WITHOUT_SERVER = [
   { command: 'cargo', args: ['fmt', '--check'] },
   { command: 'npm', args: ['run', '--silent', 'lint'] },
   { command: 'cargo', args: ['clippy', '--all-features', '--all-targets', '--', '-D', 'warnings'] },
+  // Private modules link to each other: they are documented here, too.
+  {
+    command: 'cargo',
+    args: ['doc', '--no-deps', '--document-private-items'],
+    env: { RUSTDOCFLAGS: '-D warnings -A rustdoc::private_intra_doc_links' }
+  },
   { command: 'npm', args: ['run', '--silent', 'types'] }
 ]
 
@@ -46,9 +55,10 @@ function testFiles(folder) {
 
 /**
  * @param {Step} step
- * @param {Record<string, string>} [env]
+ * @param {Record<string, string>} [env] in the place of the step's own
  */
-async function check({ command, args, alone }, env) {
+async function check(step, env = step.env) {
+  const { command, args, alone } = step
   const line = [command, ...args].join(' ')
   console.log(`\n== ${line}`)
   const begin = Date.now()

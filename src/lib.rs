@@ -1,6 +1,6 @@
 //! Server-side sessions in PostgreSQL: the core of the Node.js package `pg-sess-rs`.
 //!
-//! The core is a plain async library; it knows nothing of Node. One thin module, [`node`] (behind the feature of the
+//! The core is a plain async library; it knows nothing of Node. One thin module, `node` (behind the feature of the
 //! same name), binds it to JavaScript. A call travels down this list and its answer comes back up:
 //!
 //! | module | job |
