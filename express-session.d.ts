@@ -142,6 +142,18 @@ declare namespace connectPgStore {
      */
     hashIds?: boolean | undefined
     /**
+     * More servers, as `'host'` or `'host:port'`, tried in turn after the connection's own.
+     *
+     * @default none
+     */
+    hosts?: readonly string[] | undefined
+    /**
+     * Which server will do: `'read-write'` passes over those that take no writes.
+     *
+     * @default `'read-write'` with `hosts`, else `'any'`
+     */
+    targetSessionAttrs?: 'any' | 'read-write' | undefined
+    /**
      * How many connections at a time. Few are enough, since calls travel together.
      *
      * @default 4
@@ -160,7 +172,7 @@ declare namespace connectPgStore {
      */
     queryTimeout?: number | undefined
     /**
-     * `false` behind a transaction pooler such as PgBouncer.
+     * Whether statements are prepared. Behind a pooler such as PgBouncer none is, whatever this says.
      *
      * @default true
      */
