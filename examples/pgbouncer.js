@@ -11,7 +11,7 @@ const { Visitors } = require('./support/visitors.js')
 
 const PROGRAMS = 10
 const VISITORS = 5
-const LOGINS = 2000
+const LOGINS = 500
 
 onStage(async stage => {
   const server = await newServer(stage, 'server')

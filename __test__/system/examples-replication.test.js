@@ -3,8 +3,15 @@
 // examples/replication.js and examples/patroni.js: a crash of the primary, with real standbys.
 
 const assert = require('node:assert/strict')
-const { test } = require('node:test')
-const { folderForExamples, lacksPrograms, lacksReplication, remains, startExample } = require('../support/examples.js')
+const { describe, test } = require('node:test')
+const {
+  folderForExamples,
+  lacksPrograms,
+  lacksReplication,
+  programsIn,
+  remains,
+  startExample
+} = require('../support/examples.js')
 
 /** What the contract allows after the promotion, in ms. */
 const BACK_WITHIN = 2000
@@ -41,19 +48,27 @@ test('the same under Patroni, through HAProxy and with hosts', {
   assert.deepEqual(await remains(folder), [])
 })
 
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGKILL'])) {
-  test(`${signal} in the middle leaves no program and no file behind`, { skip: lacksReplication() }, async t => {
-    const folder = folderForExamples(t)
-    const { child, said, ended } = startExample('replication', folder)
-    while (!said.stdout.includes('2. ')) {
-      const isOver = await Promise.race([ended, new Promise(resolve => child.stdout.once('data', resolve))])
-      assert.ok(!isOver?.stdout, `it ended early: ${said.stderr}`)
-    }
+describe('an end in the middle leaves no program and no file behind', {
+  skip: lacksReplication(),
+  concurrency: true
+}, () => {
+  for (const [signal, expected] of /** @type {const} */ ([
+    ['SIGINT', 130],
+    ['SIGKILL', null]
+  ])) {
+    test(signal, async t => {
+      const folder = folderForExamples(t)
+      const { child, said, ended } = startExample('replication', folder)
+      while (!said.stdout.includes('2. ')) {
+        const isOver = await Promise.race([ended, new Promise(resolve => child.stdout.once('data', resolve))])
+        assert.ok(!isOver?.stdout, `it ended early: ${said.stderr}`)
+      }
+      assert.ok(programsIn(folder).length > 0)
 
-    child.kill(signal)
+      child.kill(signal)
 
-    const { code } = await ended
-    assert.equal(code, signal === 'SIGINT' ? 130 : null)
-    assert.deepEqual(await remains(folder), [])
-  })
-}
+      assert.equal((await ended).code, expected)
+      assert.deepEqual(await remains(folder), [])
+    })
+  }
+})

@@ -7,7 +7,7 @@ const path = require('node:path')
 const { ask, binaries } = require('./postgres.js')
 
 /**
- * @typedef {import('./stage.js').Stage} Stage
+ * @typedef {InstanceType<typeof import('./stage.js').Stage>} Stage
  * @typedef {import('./stage.js').Program} Program
  * @typedef {{ name: string, host: string, port: number, rest: number, url: string, data: string, patroni: Program }} Node
  */

@@ -3,7 +3,7 @@
 const { ask } = require('./postgres.js')
 
 /**
- * @typedef {import('./stage.js').Stage} Stage
+ * @typedef {InstanceType<typeof import('./stage.js').Stage>} Stage
  * @typedef {import('./postgres.js').Server} Server
  */
 

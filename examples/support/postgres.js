@@ -8,7 +8,7 @@ const { Client } = require('pg')
 const { findBinaries } = require('../../scripts/postgres-binaries.js')
 
 /**
- * @typedef {import('./stage.js').Stage} Stage
+ * @typedef {InstanceType<typeof import('./stage.js').Stage>} Stage
  * @typedef {import('./stage.js').Program} Program
  * @typedef {{ name: string, port: number, url: string, data: string, program: Program }} Server
  */
