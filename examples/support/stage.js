@@ -28,8 +28,10 @@ const START_LIMIT = 60_000
  */
 async function onStage(play) {
   const stage = new Stage()
+  let isInterrupted = false
   for (const signal of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.once(signal, async () => {
+      isInterrupted = true
       await stage.clear()
       process.exit(128 + os.constants.signals[signal])
     })
@@ -37,6 +39,8 @@ async function onStage(play) {
   try {
     await play(stage)
   } catch (error) {
+    // What fails because everything was taken from under it is no news.
+    if (isInterrupted) return
     console.error(error)
     process.exitCode = 1
   } finally {
