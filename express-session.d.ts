@@ -150,6 +150,18 @@ declare namespace connectPgStore {
      */
     hashIds?: boolean | undefined
     /**
+     * More servers, as `'host'` or `'host:port'`, tried in turn after the connection's own.
+     *
+     * @default none
+     */
+    hosts?: readonly string[] | undefined
+    /**
+     * Which server will do: `'read-write'` passes over those that take no writes.
+     *
+     * @default `'read-write'` with `hosts`, else `'any'`
+     */
+    targetSessionAttrs?: 'any' | 'read-write' | undefined
+    /**
      * How many connections may be open at a time. Few are enough, since calls travel together.
      *
      * @default 4
@@ -170,8 +182,7 @@ declare namespace connectPgStore {
      */
     queryTimeout?: number | undefined
     /**
-     * Whether statements are prepared once per connection and then reused. `false` behind a transaction pooler such as
-     * PgBouncer.
+     * Whether statements are prepared. Behind a pooler such as PgBouncer none is, whatever this says.
      *
      * @default true
      */

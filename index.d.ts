@@ -614,6 +614,23 @@ declare namespace pgSess {
     createTable?: boolean | undefined
 
     /**
+     * More servers, as `'host'` or `'host:port'`, tried in turn after the connection's own: after a failover the calls go
+     * to the one that took over. Each has {@link InitOptions.connectTimeout} to answer. User, password, database and
+     * TLS are the connection's.
+     *
+     * @default none
+     */
+    hosts?: readonly string[] | undefined
+
+    /**
+     * Which server will do: `'read-write'` passes over those that take no writes, such as standbys. If all are
+     * passed over, calls reject with a {@link SessionsError} `PGSESS_READ_ONLY`.
+     *
+     * @default `'read-write'` with `hosts`, else `'any'`
+     */
+    targetSessionAttrs?: 'any' | 'read-write' | undefined
+
+    /**
      * How many connections to the database may be open at a time. A few are enough, since calls travel together; more
      * than the database allows is an error there (`max_connections`, often 100 for all programs).
      *
@@ -654,9 +671,9 @@ declare namespace pgSess {
     /**
      * Whether statements are prepared once per connection and then reused, which is faster.
      *
-     * `false` if the connection goes through a pooler that changes the server's connection after each transaction,
-     * such as PgBouncer in transaction mode: there, a prepared statement may be missing the next time (errors with code
-     * `26000` or `42P05`).
+     * A connection that leads to a pooler, such as PgBouncer, is noticed when it is made; nothing is prepared on it,
+     * because the pooler may pass it on to another process of the server each time. `false` saves the question, and is
+     * for poolers that pretend to be a server (errors with code `26000` or `42P05`).
      *
      * @default true
      */
@@ -1054,6 +1071,7 @@ declare namespace pgSess {
    *
    * - `'PGSESS_TIMEOUT'`: something took too long, see {@link TimeoutError}.
    * - `'PGSESS_QUEUE_FULL'`: as many calls as {@link InitOptions.maxQueue} were waiting already.
+   * - `'PGSESS_READ_ONLY'`: none of the servers takes writes, see {@link InitOptions.targetSessionAttrs}.
    * - `'PGSESS_CLOSED'`: the call came after {@link Sessions.close}.
    * - `'PGSESS_NOT_INITIALISED'`: {@link init} was never called for this `db`.
    * - `'PGSESS_TABLE'`: the table is there and does not fit, for example because a field has another type in it. The
@@ -1078,6 +1096,7 @@ declare namespace pgSess {
     code:
       | 'PGSESS_TIMEOUT'
       | 'PGSESS_QUEUE_FULL'
+      | 'PGSESS_READ_ONLY'
       | 'PGSESS_CLOSED'
       | 'PGSESS_NOT_INITIALISED'
       | 'PGSESS_TABLE'

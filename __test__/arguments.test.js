@@ -413,6 +413,8 @@ describe('an option', () => {
     ['tableName', null, 'the name of a table', 'null'],
     ['schemaName', {}, 'the name of a schema', 'an object'],
     ['createTable', 'yes', 'true or false', '"yes"'],
+    ['hosts', 'db2', 'a list of servers', '"db2"'],
+    ['targetSessionAttrs', true, "'any' or 'read-write'", 'the boolean true'],
     ['prepare', 0, 'true or false', 'the number 0'],
     ['batch', null, 'true or false', 'null'],
     ['onError', 'log', 'a function', '"log"']
@@ -441,9 +443,42 @@ describe('an option', () => {
     })
   }
 
+  for (const [host, ErrorClass] of [
+    [5, TypeError],
+    ['', RangeError],
+    ['a:b', RangeError],
+    ['a:65536', RangeError],
+    ['postgres://a:5432', RangeError],
+    ['::1', RangeError]
+  ]) {
+    test(`hosts names servers, and ${JSON.stringify(host)} is none`, async t => {
+      const { url } = await database.emptySchema(t)
+
+      const refused = refusal(ErrorClass, 'hosts[1]', 'a server such as', '')
+      await assert.rejects(pgSess.connect(url, { fields: FIELDS, hosts: ['db2:5432', host] }), refused)
+    })
+  }
+
+  test('targetSessionAttrs is one of two words', async t => {
+    const { url } = await database.emptySchema(t)
+
+    const refused = refusal(RangeError, 'targetSessionAttrs', "'any' or 'read-write'", '"standby"')
+    await assert.rejects(pgSess.connect(url, { fields: FIELDS, targetSessionAttrs: 'standby' }), refused)
+  })
+
   test('that is undefined means its default', async t => {
     const place = await database.emptySchema(t)
-    const names = [...TIMES, 'tableName', 'schemaName', 'createTable', 'prepare', 'batch', 'onError']
+    const names = [
+      ...TIMES,
+      'tableName',
+      'schemaName',
+      'createTable',
+      'hosts',
+      'targetSessionAttrs',
+      'prepare',
+      'batch',
+      'onError'
+    ]
     const undefineds = Object.fromEntries(names.map(name => [name, undefined]))
 
     const sessions = await place.sessions({ fields: FIELDS, ...undefineds })

@@ -341,6 +341,19 @@ describe('a check of the host’s name by the user', () => {
     }
   })
 
+  test('is asked under the name of the server that is tried', async () => {
+    show(good)
+    await server.reload()
+    /** @type {string[]} */
+    const names = []
+    const checkServerIdentity = (/** @type {string} */ name) => void names.push(name)
+    const config = server.config({ host: '127.0.0.1', ssl: { ca: root.pem, checkServerIdentity } })
+
+    await byUs({ ...config, port: 1 }, { hosts: [`localhost:${config.port}`] })
+
+    assert.deepEqual(new Set(names), new Set(['localhost']))
+  })
+
   test('refuses with its own error', async () => {
     show(good)
     await server.reload()

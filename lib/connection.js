@@ -8,6 +8,7 @@ const ownPg = require('pg')
 // @ts-expect-error -- it has no typings
 const pgpass = require('pgpass')
 const { describe, withCode } = require('./errors.js')
+const { readHosts } = require('./hosts.js')
 const { isOwnKind } = require('./kinds.js')
 const { resolveTls } = require('./tls.js')
 
@@ -16,8 +17,10 @@ const { resolveTls } = require('./tls.js')
  * @typedef {import('./values.js').PrepareValue} PrepareValue
  * @typedef {{ getParser: GetParser, prepareValue: PrepareValue, DatabaseError: any }} PgFacts what is taken from the
  *   caller's copy of pg
- * @typedef {{ password: () => Promise<string | null>, identity: (certificates: string) => Promise<void> }} Answers what
- *   the core asks while it makes a connection; certificates are DER in hexadecimal, one after the other
+ * @typedef {{ password: () => Promise<string | null>, identity: (asked: string) => Promise<void> }} Answers what the
+ *   core asks while it makes a connection; `asked`: the host's place, and certificates, DER in hexadecimal, one after
+ *   the other
+ * @typedef {{ hosts?: string[], targetSessionAttrs?: 'any' | 'read-write' }} Servers
  * @typedef {{
  *   settings: import('../native/binding.js').ConnectionSettings,
  *   answers: Answers,
@@ -47,9 +50,10 @@ const EMPTY_ERROR = Buffer.from([0x45, 0, 0, 0, 5, 0])
 
 /**
  * @param {any} source a pg-promise database, `pg.Pool`, connection string or config object
+ * @param {Servers} [servers]
  * @returns {Resolved}
  */
-function resolveConnection(source) {
+function resolveConnection(source, { hosts = [], targetSessionAttrs } = {}) {
   const pool = isOwnKind.pgPromise(source) ? source.$pool : isOwnKind.pool(source) ? source : undefined
   checkOpen(source)
   const config = pool === undefined ? ownCopy(source) : pool.options
@@ -60,19 +64,29 @@ function resolveConnection(source) {
   const client = newClient()
   const startUp = client.getStartupConf()
   if (startUp.replication) throw foreign('replication')
-  const { host, ssl, sslnegotiation } = client.connectionParameters
-  const tls = ssl ? resolveTls(ssl, host, sslnegotiation === 'direct') : undefined
+  const own = readSettings(client, startUp)
+  const others = readHosts(hosts, own.port)
+  const { ssl, sslnegotiation } = client.connectionParameters
+  const names = ssl ? [own.host, ...others.map(({ name }) => name)] : []
+  const tls = names.map(name => resolveTls(ssl, name, sslnegotiation === 'direct'))
+  const throughCaller = pool !== undefined && isWatched(source, pool)
+  if (throughCaller && (others.length > 0 || targetSessionAttrs === 'read-write')) throw notForCaller()
   return {
     settings: {
-      ...readSettings(client, startUp),
+      ...own,
+      hosts: others.map((other, at) => ({ ...other, serverName: tls[at + 1]?.settings.serverName })),
+      readWrite: targetSessionAttrs && targetSessionAttrs === 'read-write',
       asksPassword: true,
       keepAlive: keepAlive(config),
       afterConnecting: searchPath(source),
-      tls: tls?.settings
+      tls: tls[0]?.settings
     },
     answers: {
       password: () => askPassword(newClient()),
-      identity: async certificates => tls?.checkIdentity(Buffer.from(certificates, 'hex'))
+      identity: async asked => {
+        const [place, certificates] = asked.split(' ')
+        tls[Number(place)].checkIdentity(Buffer.from(certificates, 'hex'))
+      }
     },
     pg: {
       getParser: oid => client.getTypeParser(oid, 'text'),
@@ -82,7 +96,7 @@ function resolveConnection(source) {
     timeouts: givenTimeouts(client, config),
     maxConnections: givenMax(source, pool),
     address: addressOf(client.connectionParameters),
-    throughCaller: pool !== undefined && isWatched(source, pool)
+    throughCaller
   }
 }
 
@@ -168,6 +182,12 @@ function refuseForeign(config, Client) {
 /** @param {string} option */
 function foreign(option) {
   return new TypeError(`connection option ${JSON.stringify(option)} cannot be carried over to the native pool`)
+}
+
+function notForCaller() {
+  return new TypeError(
+    'hosts, targetSessionAttrs: statements run through your own database object, which somebody watches, and go where it leads'
+  )
 }
 
 /** @param {unknown} value */

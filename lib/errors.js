@@ -36,6 +36,7 @@ const SHOWN_STRING = /^(?!.*[\da-f-]{32})[^@:/]{0,40}$/is
 /** @type {{ [kind: string]: string }} */
 const CODES = {
   timeout: 'PGSESS_TIMEOUT',
+  readOnly: 'PGSESS_READ_ONLY',
   closed: 'PGSESS_CLOSED',
   queueFull: 'PGSESS_QUEUE_FULL',
   table: 'PGSESS_TABLE',

@@ -3,10 +3,11 @@
 // The shapes of what callers pass: options, fields, lengths. Defaults are the core's.
 
 const { describe } = require('./errors.js')
+const { checkHosts } = require('./hosts.js')
 
 /**
  * @typedef {import('../native/binding.js').SessionsOptions} NativeOptions
- * @typedef {NativeOptions & { onError?: (error: Error) => void }} CheckedOptions
+ * @typedef {NativeOptions & import('./connection.js').Servers & { onError?: (error: Error) => void }} CheckedOptions
  * @typedef {(name: string, value: unknown) => void} Check throws if the value is not what the option takes
  */
 
@@ -29,6 +30,8 @@ const OPTIONS = {
   tableName: typed('string', 'the name of a table'),
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),
+  hosts: checkHosts,
+  targetSessionAttrs: oneOf('any', 'read-write'),
   maxConnections: wholeNumber('a whole number greater than 0', MOST_CONNECTIONS),
   maxQueue: wholeNumber('a whole number greater than 0', LONGEST),
   connectTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
@@ -49,6 +52,19 @@ const OPTIONS = {
 function typed(type, expected) {
   return (name, value) => {
     if (typeof value !== type) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
+  }
+}
+
+/**
+ * @param {string[]} choices
+ * @returns {Check}
+ */
+function oneOf(...choices) {
+  return (name, value) => {
+    const message = () =>
+      `${name}: expected ${choices.map(choice => `'${choice}'`).join(' or ')}, got ${describe(value)}`
+    if (typeof value !== 'string') throw new TypeError(message())
+    if (!choices.includes(value)) throw new RangeError(message())
   }
 }
 
@@ -229,5 +245,6 @@ exports.checkPrune = checkPrune
 exports.checkOptions = checkOptions
 exports.checkValues = checkValues
 exports.isObject = isObject
+exports.oneOf = oneOf
 exports.typed = typed
 exports.wholeNumber = wholeNumber

@@ -39,8 +39,8 @@ class Sessions {
    * @param {CheckedOptions} options
    * @param {boolean} foldNames
    */
-  constructor(source, fields, { onError, ...options }, foldNames) {
-    this.#connection = resolveConnection(source)
+  constructor(source, fields, { onError, hosts, targetSessionAttrs, ...options }, foldNames) {
+    this.#connection = resolveConnection(source, { hosts, targetSessionAttrs })
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
     const all = { maxConnections, ...timeouts, ...options, forFunctions: foldNames }
     const report = (/** @type {Error} */ error, /** @type {string} */ table) => {

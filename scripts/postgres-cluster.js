@@ -251,4 +251,4 @@ function startupPacket() {
   return Buffer.concat([head, parameters])
 }
 
-module.exports = { Cluster }
+module.exports = { Cluster, serverUser, temporaryFolder }

@@ -1,4 +1,5 @@
-//! One new connection: host name, socket, TLS, start-up and authentication, all under one deadline.
+//! One new connection: host name, socket, TLS, start-up and authentication, all under one deadline. Of several hosts,
+//! each has its own.
 //!
 //! Socket and TLS are ours, not tokio-postgres': its `connect_timeout` covers the TCP handshake only, and a server
 //! that accepts and stays silent would hang it for ever.
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -25,9 +27,12 @@ use crate::error::{Error, NetworkFailure, Step};
 use crate::tls::{self, Tls, TlsOptions, peer_certificates};
 
 mod driver;
+mod hosts;
+mod other_end;
 mod start_up;
 
 pub(crate) use driver::Driver;
+use hosts::{Host, Hosts};
 use start_up::Wanted;
 
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST>
@@ -45,9 +50,10 @@ const EAI_AGAIN: i32 = -3001;
 pub trait Caller: Send + Sync {
     /// The password for a new connection, asked for if the server wants one.
     fn password(&self) -> Answering<'_, Option<String>>;
-    /// Whether the first of these certificates is the host's. The others, if any, are those that the server sent with
-    /// it; all are in DER, one after the other.
-    fn check_identity(&self, certificates: Vec<u8>) -> Answering<'_, ()>;
+    /// Whether the first of these certificates is the host's, which is given by its place (the connection's own has 0,
+    /// then follow [`Settings::hosts`]). The others, if any, are those that the server sent with it; all are in DER,
+    /// one after the other.
+    fn check_identity(&self, host: usize, certificates: Vec<u8>) -> Answering<'_, ()>;
 }
 
 /// An answer that takes its time.
@@ -72,6 +78,10 @@ pub struct Settings {
     pub host: String,
     /// Port, also part of a Unix socket's name.
     pub port: u16,
+    /// More servers, tried in turn after `host`.
+    pub hosts: Vec<OtherHost>,
+    /// Which server will do. `None`: with `hosts`, one that takes writes, else any.
+    pub target: Option<Target>,
     /// Role.
     pub user: String,
     /// Password.
@@ -94,6 +104,33 @@ pub struct Settings {
     pub caller: Option<Arc<dyn Caller>>,
 }
 
+/// One more server that may be connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherHost {
+    /// Host name or address.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+    /// As [`TlsOptions::server_name`].
+    pub server_name: Option<String>,
+}
+
+/// What a server must do for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Let us in.
+    Any,
+    /// Take writes, too: no standby.
+    ReadWrite,
+}
+
+impl Settings {
+    fn needs_writes(&self) -> bool {
+        let default = if self.hosts.is_empty() { Target::Any } else { Target::ReadWrite };
+        self.target.unwrap_or(default) == Target::ReadWrite
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
@@ -108,7 +145,9 @@ impl fmt::Debug for Settings {
 /// Makes connections.
 pub(crate) struct Connector {
     settings: Settings,
-    tls: Option<Tls>,
+    hosts: Hosts,
+    /// Whether statements are prepared where they can be.
+    prepare: bool,
 }
 
 /// Bytes to and from a server, whatever carries them.
@@ -116,20 +155,36 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Connector {
-    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
-        let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
-        Ok(Self { settings, tls })
+    pub(crate) fn new(settings: Settings, prepare: bool) -> Result<Self, Error> {
+        let hosts = Hosts::new(&settings)?;
+        Ok(Self { settings, hosts, prepare })
     }
 
-    /// Connects before `deadline`.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Client, Error> {
-        timeout_at(deadline, self.start())
-            .await
-            .unwrap_or_else(|_| Err(Error::timeout(Step::Connecting)))
+    /// How many servers may be tried for one connection.
+    pub(crate) fn hosts(&self) -> u32 {
+        u32::try_from(self.hosts.count()).unwrap_or(u32::MAX)
     }
 
-    async fn start(&self) -> Result<Client, Error> {
-        let stream = self.open().await?;
+    /// Connects to the first server that will do. Each has `limit` to answer.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Client, Error> {
+        let mut failures = Vec::new();
+        for place in self.hosts.in_turn() {
+            self.hosts.note(place);
+            match timeout(limit, self.start(place)).await {
+                Ok(Ok(client)) => return Ok(client),
+                Ok(Err(error)) => failures.push((place, error)),
+                Err(_) => failures.push((place, Error::timeout(Step::Connecting))),
+            }
+        }
+        match failures.as_slice() {
+            [(_, only)] => Err(only.clone()),
+            _ => Err(self.hosts.failure(failures)),
+        }
+    }
+
+    async fn start(&self, place: usize) -> Result<Client, Error> {
+        let host = self.hosts.get(place)?;
+        let stream = self.open(host, place).await?;
         let started = start_up::start(stream, &self.parameters()).await?;
         let password = self.password(started.wanted).await?;
         let config = self.log_in(password.as_deref());
@@ -141,21 +196,37 @@ impl Connector {
         });
         // From here on the task ends with the client, also where the time runs out below.
         let client = ClientWrapper::new(client, tokio::spawn(Arc::clone(&driver).run()));
-        let client = Client { client, driver };
+        let client = Client { client, driver, host: place, prepares: false };
+        let (prepares, is_fit) = join(self.may_prepare(&client), self.is_fit(&client)).await;
+        is_fit?;
         if let Some(sql) = &self.settings.after_connecting {
             client.batch_execute(sql).await?;
         }
-        Ok(client)
+        Ok(Client { prepares, ..client })
+    }
+
+    /// Behind a pooler nothing is: a statement prepared on one of its connections may be missing on the next, or
+    /// another program's may be there under the same name.
+    async fn may_prepare(&self, client: &Client) -> bool {
+        self.prepare && other_end::is_server(client).await
+    }
+
+    async fn is_fit(&self, client: &Client) -> Result<(), Error> {
+        if self.settings.needs_writes() {
+            return other_end::takes_writes(client).await;
+        }
+        Ok(())
     }
 
     /// Asks the server to give up what `token`'s connection is doing. Nobody waits for the outcome: the call has
     /// failed already, and its connection is closed in any case.
-    pub(crate) async fn cancel(&self, token: CancelToken, limit: Duration) {
+    pub(crate) async fn cancel(&self, token: CancelToken, place: usize, limit: Duration) {
         let deadline = Instant::now() + limit;
         let ask = async {
-            if let Ok(stream) = self.open().await {
+            if let Ok(stream) = self.open(self.hosts.get(place)?, place).await {
                 let _ = token.cancel_query_raw(stream, NoTls).await;
             }
+            Ok::<(), Error>(())
         };
         let _ = timeout_at(deadline, ask).await;
     }
@@ -205,10 +276,10 @@ impl Connector {
     }
 
     /// A stream on which the server waits for the start-up message.
-    async fn open(&self) -> Result<Box<dyn Stream>, Error> {
-        let socket = self.open_socket().await?;
-        match &self.tls {
-            Some(tls) => self.secure(tls, socket).await,
+    async fn open(&self, host: &Host, place: usize) -> Result<Box<dyn Stream>, Error> {
+        let socket = self.open_socket(host).await?;
+        match &host.tls {
+            Some(tls) => self.secure(tls, place, socket).await,
             None => Ok(socket),
         }
     }
@@ -216,6 +287,7 @@ impl Connector {
     async fn secure(
         &self,
         tls: &Tls,
+        place: usize,
         mut socket: Box<dyn Stream>,
     ) -> Result<Box<dyn Stream>, Error> {
         if !tls.direct {
@@ -223,20 +295,19 @@ impl Connector {
         }
         let stream = tls.connect(socket).await?;
         if let (true, Some(caller)) = (tls.verify, &self.settings.caller) {
-            caller.check_identity(peer_certificates(&stream)).await?;
+            caller.check_identity(place, peer_certificates(&stream)).await?;
         }
         Ok(Box::new(stream))
     }
 
-    async fn open_socket(&self) -> Result<Box<dyn Stream>, Error> {
-        let Settings { host, port, keep_alive, .. } = &self.settings;
-        if host.starts_with('/') {
-            return open_unix(host, *port).await;
+    async fn open_socket(&self, Host { name, port, .. }: &Host) -> Result<Box<dyn Stream>, Error> {
+        if name.starts_with('/') {
+            return open_unix(name, *port).await;
         }
-        let stream = open_tcp(host, *port).await?;
+        let stream = open_tcp(name, *port).await?;
         // Refused only by systems that do not have it; the connection works all the same.
         let _ = stream.set_nodelay(true);
-        if let Some(after) = keep_alive {
+        if let Some(after) = &self.settings.keep_alive {
             let _ = set_keep_alive(&stream, *after);
         }
         Ok(Box::new(stream))
@@ -325,6 +396,10 @@ fn set_keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
 pub(crate) struct Client {
     client: ClientWrapper,
     pub(crate) driver: Arc<Driver>,
+    /// The place of its host.
+    pub(crate) host: usize,
+    /// Whether its statements are prepared.
+    pub(crate) prepares: bool,
 }
 
 impl Deref for Client {

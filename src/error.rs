@@ -29,6 +29,8 @@ pub enum Kind {
     Database(Box<DatabaseFailure>),
     /// The connection could not be made, or broke.
     Network(NetworkFailure),
+    /// A server that takes writes was wanted, and there is none.
+    ReadOnly,
     /// A deadline passed in this step.
     Timeout(Step),
     /// What the caller was asked under this number failed.
@@ -92,7 +94,7 @@ pub struct DatabaseFailure {
 }
 
 /// What the operating system said of a connection, in the terms of Node's errors.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of Node's system errors")]
 pub struct NetworkFailure {
     pub code: Option<&'static str>,
@@ -143,6 +145,11 @@ impl Error {
     /// The sessions were closed before the call.
     pub(crate) fn closed() -> Self {
         Self::new(Kind::Closed, "these sessions are closed")
+    }
+
+    /// None of the servers takes writes.
+    pub(crate) fn read_only(message: impl Into<String>) -> Self {
+        Self::new(Kind::ReadOnly, message)
     }
 
     /// A deadline passed.
@@ -216,6 +223,15 @@ impl Error {
             ..NetworkFailure::default()
         };
         Self::network(facts, format!("getaddrinfo ENOTFOUND {hostname}"))
+    }
+
+    /// The same failure of the network or of time, in other words.
+    pub(crate) fn saying(&self, message: String) -> Self {
+        match self.kind() {
+            Kind::Network(facts) => Self::network(facts.clone(), message),
+            Kind::Timeout(step) => Self::new(Kind::Timeout(*step), message),
+            _ => self.clone(),
+        }
     }
 
     /// What kind of failure it was.
@@ -354,7 +370,16 @@ impl From<&DbError> for Error {
             line: error.line(),
             routine: owned(error.routine()),
         };
-        Self::new(Kind::Database(Box::new(failure)), error.message())
+        let message = format!("{}{}", error.message(), advice(&failure.code));
+        Self::new(Kind::Database(Box::new(failure)), message)
+    }
+}
+
+/// What to do about an error that only a pooler brings about, and one that was not recognised as such.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "26000" | "42P05" => "; behind a transaction pooler, set the option prepare to false",
+        _ => "",
     }
 }
 

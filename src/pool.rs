@@ -67,12 +67,11 @@ pub(crate) struct Pool {
 struct Limits {
     connect: Duration,
     query: Duration,
-    prepare: bool,
 }
 
 impl Pool {
     pub(crate) fn new(settings: Settings, options: &Options) -> Result<Self, Error> {
-        let connector = Arc::new(Connector::new(settings)?);
+        let connector = Arc::new(Connector::new(settings, options.prepare)?);
         let manager =
             Manager { connector: Arc::clone(&connector), connect_timeout: options.connect_timeout };
         let inner = managed::Pool::builder(manager)
@@ -80,18 +79,17 @@ impl Pool {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(error.to_string()))?;
-        let limits = Limits {
-            connect: options.connect_timeout,
-            query: options.query_timeout,
-            prepare: options.prepare,
-        };
+        let limits = Limits { connect: options.connect_timeout, query: options.query_timeout };
         Ok(Self { inner, connector, limits })
     }
 
     /// Lends a connection, at the latest at `deadline`.
     pub(crate) async fn get(&self, deadline: Instant) -> Result<Connection, Error> {
-        let limit = self.limits.connect.min(deadline.saturating_duration_since(Instant::now()));
-        let timeouts = Timeouts { wait: Some(limit), create: Some(limit), recycle: None };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = self.limits.connect.min(left);
+        // Each host has the whole time.
+        let limit = (self.limits.connect * self.connector.hosts()).min(left);
+        let timeouts = Timeouts { wait: Some(wait), create: Some(limit), recycle: None };
         // Waiting and then connecting must not take twice as long.
         let got = timeout_at(Instant::now() + limit, self.inner.timeout_get(&timeouts)).await;
         match got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create))) {
@@ -140,8 +138,7 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Client, Error> {
-        let deadline = Instant::now() + self.connect_timeout;
-        self.connector.connect(deadline).await
+        self.connector.connect(self.connect_timeout).await
     }
 
     async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Error> {
@@ -206,7 +203,7 @@ impl Connection {
         client: &Client,
         request: &Request,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        if !self.limits.prepare {
+        if !client.prepares {
             let params: Vec<(&(dyn ToSql + Sync), Type)> = request
                 .params
                 .iter()
@@ -266,9 +263,9 @@ impl Connection {
     fn give_up(&self, client: &Client) {
         self.broken.store(true, Ordering::Relaxed);
         if !self.given_up.swap(true, Ordering::Relaxed) {
-            let token = client.cancel_token();
+            let (token, host) = (client.cancel_token(), client.host);
             let connector = Arc::clone(&self.connector);
-            tokio::spawn(async move { connector.cancel(token, CANCEL_TIMEOUT).await });
+            tokio::spawn(async move { connector.cancel(token, host, CANCEL_TIMEOUT).await });
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Table {
     pub(crate) limit: Option<SessionLimit>,
     /// Such as 150004 for 15.4.
     pub(crate) server_version: i32,
+    /// Whether PostgreSQL itself knows that ids are unique. Of rows on other servers it cannot.
+    pub(crate) has_key: bool,
 }
 
 /// How many live sessions there may be with the same value of a field.
@@ -90,6 +92,8 @@ struct Found {
     kind: String,
     columns: HashMap<String, FoundColumn>,
     has_key: bool,
+    /// Whether rows of it, all or some, are on other servers.
+    is_foreign: bool,
     /// Columns that an index begins with.
     indexed: Vec<String>,
     server_version: i32,
@@ -224,6 +228,7 @@ impl SetUp<'_> {
             name: row.try_get("name")?,
             kind: row.try_get("kind")?,
             has_key: row.try_get("has_key")?,
+            is_foreign: row.try_get("is_foreign")?,
             indexed: row.try_get("indexed")?,
             server_version: row.try_get("server_version")?,
             columns: columns.iter().map(read_column).collect::<Result<_, Error>>()?,
@@ -437,7 +442,7 @@ impl SetUp<'_> {
         let Some(found) = found else { return Some(field.column.clone()) };
         let column = Self::column_of(field, found).map_or(&field.column, |(name, _)| name);
         // A foreign table's indexes are elsewhere.
-        (found.kind != "f" && !found.indexed.contains(column)).then(|| column.clone())
+        (!found.is_foreign && !found.indexed.contains(column)).then(|| column.clone())
     }
 
     async fn limit(
@@ -522,6 +527,7 @@ impl SetUp<'_> {
             notes,
             limit,
             server_version: found.server_version,
+            has_key: found.has_key,
         })
     }
 
@@ -554,7 +560,7 @@ impl SetUp<'_> {
             updated_is_tz: is_tz(updated)?,
             expiration_is_tz: is_tz(expiration)?,
         };
-        if !found.has_key && found.kind != "f" {
+        if !found.has_key && !found.is_foreign {
             return Err(Error::table(format!(
                 "table {name} has neither a primary key nor a unique index on {id:?} alone; add one"
             )));
@@ -643,6 +649,8 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
                  AND i.indnkeyatts = 1 AND a.attname = 'sess_id') AS has_key,
+       c.relkind = 'f' OR EXISTS (SELECT FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
+                                  WHERE h.inhparent = c.oid AND p.relkind = 'f') AS is_foreign,
        ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
              WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL) AS indexed,
        current_setting('server_version_num')::int AS server_version

@@ -4,14 +4,15 @@
 
 const { describe } = require('../errors.js')
 const { isOwnKind } = require('../kinds.js')
-const { isObject, typed, wholeNumber } = require('../options.js')
+const { checkHosts } = require('../hosts.js')
+const { isObject, oneOf, typed, wholeNumber } = require('../options.js')
 
 /**
  * @typedef {import('../options.js').Check} Check
  * @typedef {import('../../native/binding.js').GivenStoreOptions} GivenStoreOptions
  * @typedef {{
  *   source: unknown,
- *   core: GivenStoreOptions,
+ *   core: GivenStoreOptions & import('../connection.js').Servers,
  *   ttl: number | undefined,
  *   disableTouch: boolean,
  *   errorLog: (...args: any[]) => void,
@@ -26,6 +27,8 @@ const MOST_CONNECTIONS = 10_000
 const OWN = {
   merge: typed('boolean', 'true or false'),
   hashIds: typed('boolean', 'true or false'),
+  hosts: checkHosts,
+  targetSessionAttrs: oneOf('any', 'read-write'),
   maxConnections: wholeNumber('a whole number greater than 0', MOST_CONNECTIONS),
   connectTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   queryTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),

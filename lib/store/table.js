@@ -27,11 +27,12 @@ class StoreTable {
 
   /**
    * @param {unknown} source what to connect to
-   * @param {GivenStoreOptions} options
+   * @param {GivenStoreOptions & import('../connection.js').Servers} given
    * @param {(error: Error, table: string) => void} report takes an error to which no call belongs
    */
-  constructor(source, options, report) {
-    const { settings, answers, pg, timeouts, maxConnections, throughCaller } = resolveConnection(source)
+  constructor(source, { hosts, targetSessionAttrs, ...options }, report) {
+    const resolved = resolveConnection(source, { hosts, targetSessionAttrs })
+    const { settings, answers, pg, timeouts, maxConnections, throughCaller } = resolved
     this.#core = new StoreCore(settings, { maxConnections, ...timeouts, ...options }, pg, answers, report)
     this.#source = source
     this.#throughCaller = throughCaller

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
 use crate::background::Stop;
-use crate::connect::{Caller, Password, Settings};
+use crate::connect::{Caller, OtherHost, Password, Settings, Target};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
 use crate::options::{LIST_LIMIT, MaxSessions, Options, REFRESH_INTERVAL};
@@ -68,6 +68,10 @@ pub struct ConnectionSettings {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// More servers, tried in turn.
+    pub hosts: Option<Vec<OtherHostSettings>>,
+    /// Whether the server must take writes, if that was said.
+    pub read_write: Option<bool>,
     /// Role.
     pub user: String,
     /// Password, if there is one that does not change.
@@ -88,6 +92,17 @@ pub struct ConnectionSettings {
     pub keep_alive: Option<f64>,
     /// TLS, if it is wanted.
     pub tls: Option<TlsSettings>,
+}
+
+/// One more server.
+#[napi(object)]
+pub struct OtherHostSettings {
+    /// Host name or address.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+    /// The name sent to it over TLS.
+    pub server_name: Option<String>,
 }
 
 /// How to speak TLS.
@@ -615,6 +630,10 @@ fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Setti
     Settings {
         host: settings.host,
         port: settings.port,
+        hosts: settings.hosts.unwrap_or_default().into_iter().map(OtherHost::from).collect(),
+        target: settings
+            .read_write
+            .map(|is_wanted| if is_wanted { Target::ReadWrite } else { Target::Any }),
         user: settings.user,
         password,
         database: settings.database,
@@ -625,6 +644,12 @@ fn core_settings(settings: ConnectionSettings, caller: Arc<dyn Caller>) -> Setti
         keep_alive: settings.keep_alive.map(milliseconds),
         tls: settings.tls.map(TlsOptions::from),
         caller: Some(caller),
+    }
+}
+
+impl From<OtherHostSettings> for OtherHost {
+    fn from(OtherHostSettings { name, port, server_name }: OtherHostSettings) -> Self {
+        Self { name, port, server_name }
     }
 }
 

@@ -316,6 +316,7 @@ fn failure(error: &Error) -> Value {
             put("question", Some((*number).into()));
             "caller"
         }
+        Kind::ReadOnly => "readOnly",
         Kind::Closed => "closed",
         Kind::QueueFull => "queueFull",
         Kind::Table => "table",

@@ -68,7 +68,8 @@ impl Caller for Questions {
         Box::pin(self.ask("password", String::new()))
     }
 
-    fn check_identity(&self, certificate: Vec<u8>) -> Answering<'_, ()> {
-        Box::pin(async move { self.ask("identity", hex(&certificate)).await.map(|_| ()) })
+    fn check_identity(&self, host: usize, certificates: Vec<u8>) -> Answering<'_, ()> {
+        let detail = format!("{host} {}", hex(&certificates));
+        Box::pin(async move { self.ask("identity", detail).await.map(|_| ()) })
     }
 }

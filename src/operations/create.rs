@@ -94,9 +94,11 @@ impl Create {
         let fields: String = columns(&self.table, given)
             .map(|column| format!(", {}", quote_name(&column.name)))
             .collect();
+        // Without a key, one that is sent again may be refused as a duplicate of itself; that is rare and harmless.
+        let conflict = if self.table.has_key { "ON CONFLICT (sess_id) DO NOTHING " } else { "" };
         format!(
             "INSERT INTO {name} (sess_id, sess_creation_date, sess_last_updated, sess_expiration{fields}) {source} \
-             ON CONFLICT (sess_id) DO NOTHING RETURNING {columns}",
+             {conflict}RETURNING {columns}",
             name = self.table.sql_name,
             columns = row_columns(&self.table, reader),
         )

@@ -84,7 +84,7 @@ impl Connection {
         client: &Client,
         request: &Request,
     ) -> Result<Option<Statement>, Error> {
-        if !self.limits.prepare {
+        if !client.prepares {
             return Ok(None);
         }
         Ok(Some(self.prepare(client, request).await?))
