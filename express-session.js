@@ -40,6 +40,8 @@ function connectPgStore(session) {
     /** @type {NodeJS.Timeout | undefined} */
     #timer
     #closed = false
+    /** Rows that pruning has removed. */
+    #pruned = 0
     /** @type {((req: any) => void) | undefined} */
     #generate
     /** The data that `get` gave out, with its JSON. @type {WeakMap<object, { sid: string, json: string }>} */
@@ -51,7 +53,9 @@ function connectPgStore(session) {
     constructor(options = {}) {
       super(options)
       const checked = checkStoreOptions(options)
-      this.#table = new StoreTable(checked.source, checked.core)
+      const report = (/** @type {Error} */ error, /** @type {string} */ table) =>
+        checked.errorLog(`In table ${table}:`, error)
+      this.#table = new StoreTable(checked.source, checked.core, report)
       this.#facts = this.#table.facts()
       this.#disableTouch = checked.disableTouch
       this.#errorLog = checked.errorLog
@@ -171,7 +175,7 @@ function connectPgStore(session) {
     }
 
     stats() {
-      return this.#table.stats()
+      return { ...this.#table.stats(), pruned: this.#pruned }
     }
 
     async close() {
@@ -322,7 +326,11 @@ function connectPgStore(session) {
       clearTimeout(this.#timer)
       this.#timer = undefined
       try {
-        while ((await this.#table.ask('prune')) > 0);
+        let removed = 0
+        do {
+          removed = await this.#table.ask('prune')
+          this.#pruned += removed
+        } while (removed > 0)
       } finally {
         this.#pruneLater()
       }

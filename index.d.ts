@@ -201,7 +201,8 @@ declare namespace pgSess {
    * The sessions of one table. {@link connect} and {@link init} give it; it has no constructor.
    *
    * Calls made at the same time share one question to the database, so thousands of calls need few connections.
-   * It never keeps the program running by itself.
+   * It never keeps the program running by itself. Each call can be traced: `node:diagnostics_channel` has a tracing
+   * channel for each method, `'pg-sess-rs:validate'` for example; no id and no value is in its messages.
    *
    * @typeParam F - the fields: `Sessions<typeof fields>`, or `Sessions<{ user_id: 'INT' }>`
    */
@@ -271,6 +272,79 @@ declare namespace pgSess {
     destroy(sid: unknown): Promise<boolean>
 
     /**
+     * The live sessions whose fields have these values, newest first: "you are logged in on these devices".
+     *
+     * @param where - fields and what they are to be: a value, `null`, or an array (any of these; but a field that is an
+     *   array itself is compared with it). At least one field, none of them `undefined`: a mistake such as
+     *   `{ user_id: req.user?.id }` must not mean everyone. Everyone is meant by `({}, { all: true })`
+     * @param options - how many at most
+     * @returns rows without `sess_id`; in its place each has a {@link ListedRow.handle | handle}, which opens no session
+     * @throws TypeError for a `where` that means everyone by mistake, or names an unknown field; else as {@link create}
+     *
+     * @example
+     * ```js
+     * const current = sessions.handle(req.cookies.sid)
+     * for (const { handle, sess_last_updated } of await sessions.list({ user_id: 1 })) {
+     *   console.log(handle, sess_last_updated, handle === current ? 'this device' : '')
+     * }
+     * ```
+     */
+    list(where: Where<F>, options?: ListOptions): Promise<ListedRow<F>[]>
+    list(where: { [field: string]: never }, options: ListOptions & { all: true }): Promise<ListedRow<F>[]>
+
+    /**
+     * Ends the live sessions whose fields have these values: "log out everywhere".
+     *
+     * @param where - as in {@link list}
+     * @param options - which of them to leave, or which one to end
+     * @returns how many were ended; rather fewer than there were, if a connection broke meanwhile and the work was done
+     *   again
+     * @throws as {@link list}; some of the sessions may have ended then, and it may be called again
+     * @remarks A great number is ended piece by piece, so that nothing else has to wait. What was created meanwhile may
+     *   live on.
+     *
+     * @example
+     * ```js
+     * await sessions.destroyAll({ user_id: 1 }) // log out everywhere
+     * await sessions.destroyAll({ user_id: 1 }, { except: req.cookies.sid }) // everywhere else
+     * await sessions.destroyAll({ user_id: 1 }, { only: req.body.handle }) // that device
+     * ```
+     */
+    destroyAll(where: Where<F>, options?: DestroyAllOptions): Promise<number>
+    destroyAll(where: { [field: string]: never }, options: DestroyAllOptions & { all: true }): Promise<number>
+
+    /**
+     * Removes the rows of expired sessions now. It happens by itself, too: see {@link InitOptions.pruneInterval}.
+     *
+     * @param options - a signal that ends it early: the promise then rejects at once with the signal's reason, and what
+     *   was removed until then stays removed
+     * @returns how many rows were removed
+     * @throws as {@link validate}
+     * @remarks A million rows take about a minute, in many short transactions with pauses between them. While another
+     *   program prunes the same table, it waits for its turn.
+     *
+     * @example
+     * ```js
+     * const removed = await sessions.prune({ signal: AbortSignal.timeout(60_000) })
+     * ```
+     */
+    prune(options?: { signal?: AbortSignalLike | undefined }): Promise<number>
+
+    /**
+     * The handle that {@link list} shows for the session with this id: tells which of a list is the current one. It asks
+     * no server.
+     *
+     * @param sid - as in {@link validate}
+     * @returns `null` if it is no UUID
+     *
+     * @example
+     * ```js
+     * const current = sessions.handle(req.cookies.sid)
+     * ```
+     */
+    handle(sid: unknown): string | null
+
+    /**
      * Counts what goes on, for a dashboard. It asks no server and never fails.
      *
      * @example
@@ -308,6 +382,34 @@ declare namespace pgSess {
     [Symbol.asyncDispose](): Promise<void>
   }
 
+  /** What {@link Sessions.list} may be told. */
+  export interface ListOptions {
+    /** How many sessions at most, the newest of them: up to 100_000. Without it, 1_000. */
+    limit?: number | undefined
+  }
+
+  /** What {@link Sessions.destroyAll} may be told. */
+  export interface DestroyAllOptions {
+    /**
+     * A session id, or several, that live on. It may come from a cookie and be anything: what is no session's id excepts
+     * none, so a broken cookie logs out more, never less.
+     */
+    except?: unknown
+    /**
+     * A handle from {@link Sessions.list}: only the session that has it is ended, if it is among those of `where`. Text
+     * that is no handle ends nothing. `undefined` is refused, since it would end all of them.
+     */
+    only?: string
+  }
+
+  /** Node's `AbortSignal`, for those who have no typings of it. */
+  export interface AbortSignalLike {
+    readonly aborted: boolean
+    readonly reason: any
+    throwIfAborted(): void
+    addEventListener(type: 'abort', listener: () => void): void
+  }
+
   /** What {@link Sessions.stats} counts. */
   export interface Stats {
     /** Connections open at this moment. */
@@ -322,6 +424,8 @@ declare namespace pgSess {
     batches: number
     /** Calls that rejected. */
     errors: number
+    /** Rows of expired sessions removed from here, by {@link Sessions.prune} or by itself. */
+    pruned: number
   }
 
   // ---------------------------------------------------------------- options
@@ -379,6 +483,16 @@ declare namespace pgSess {
     maxConnections?: number | undefined
 
     /**
+     * How many calls may wait for the database at a time, so that one that does not keep up cannot fill the memory.
+     * Calls whose statement is under way do not count.
+     *
+     * One more rejects at once with a {@link SessionsError} `PGSESS_QUEUE_FULL`.
+     *
+     * @default 100_000
+     */
+    maxQueue?: number | undefined
+
+    /**
      * How long a new connection may take, in ms, and how long a call may wait for a free one.
      *
      * After that the call rejects with a {@link TimeoutError}.
@@ -425,12 +539,54 @@ declare namespace pgSess {
     allowedFunctions?: readonly string[] | undefined
 
     /**
-     * Told of errors that no call of yours can reject with, such as a column whose
-     * length differs from the datatype given. They never end the program.
+     * How often the rows of expired sessions are removed, in ms; `false`: never. The real interval is up to a quarter
+     * shorter or longer, so that programs which start together do not work together; of several, one at a time works.
+     * It goes in pieces of some milliseconds, waits for nobody and holds up nobody. It ends with
+     * {@link Sessions.close} and never keeps the program running; errors go to `onError`.
+     *
+     * An expired session opens nothing, whether its row is still there or not.
+     *
+     * @default 900_000
+     */
+    pruneInterval?: number | false | undefined
+
+    /**
+     * How many live sessions there may be with the same value of a field, such as the sessions of one user. Creating one
+     * more ends the oldest at once; the new one always survives its own `create`. Expired sessions do not count, and
+     * sessions whose field is NULL are not limited.
+     *
+     * @default none
+     *
+     * @example
+     * ```js
+     * const options = { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id', limit: 5, index: true } }
+     * ```
+     */
+    maxSessions?: MaxSessions | undefined
+
+    /**
+     * Told of errors that no call of yours can reject with, such as a failed removal of expired rows (the error's `table`
+     * says where), or a column whose length differs from the datatype given. They never end the program.
      *
      * @default a warning of the process, as `process.emitWarning` gives
      */
     onError?: ((error: Error) => void) | undefined
+  }
+
+  /** A limit to live sessions, see {@link InitOptions.maxSessions}. */
+  export interface MaxSessions<Name extends string = string> {
+    /** The field whose values are counted. */
+    by: Name
+    /** How many live sessions there may be with the same value. */
+    limit: number
+    /**
+     * Whether to make an index on the field, unless one begins with it. Each `create` looks for the sessions with the
+     * same value, and without an index it reads the whole table for that. Making it on a large table takes a while in
+     * which nobody can write.
+     *
+     * @remarks Default: `false`. Without {@link InitOptions.createTable} it is only looked for.
+     */
+    index?: boolean | undefined
   }
 
   /**
@@ -441,6 +597,7 @@ declare namespace pgSess {
   export interface ConnectOptions<F extends Fields = Fields> extends InitOptions {
     /** What each session remembers: names and SQL datatypes. */
     fields: F
+    maxSessions?: MaxSessions<Extract<keyof FieldMap<F>, string>> | undefined
   }
 
   // ---------------------------------------------------------------- fields, values, rows
@@ -508,6 +665,31 @@ declare namespace pgSess {
    * @remarks For `JSON` and `JSONB`, objects and arrays are stored as JSON; a string must be JSON text itself.
    */
   export type Values<F extends Fields> = Flat<Input<FieldMap<F>>>
+
+  /**
+   * A session as {@link Sessions.list} shows it: no id, but a handle; then times and fields, as in {@link Row}.
+   *
+   * @typeParam F - the fields, see {@link Row}
+   */
+  export type ListedRow<F extends Fields> = Flat<
+    {
+      /** Tells the session from others, and opens none. Good for `{ only: handle }`, and as a key in a page. */
+      handle: string
+    } & Omit<SessionColumns, 'sess_id'> &
+      Output<FieldMap<F>>
+  >
+
+  /**
+   * Which sessions are meant: at least one field, with a value, `null`, or an array (any of these; a field that is an
+   * array itself is compared with it).
+   *
+   * @typeParam F - the fields, see {@link Row}
+   * @remarks Values are compared by PostgreSQL, in the type of the column; JSON as JSONB. A type without equality, such
+   *   as `POINT`, is an error there.
+   */
+  export type Where<F extends Fields> = AtLeastOne<{
+    -readonly [K in keyof FieldMap<F>]: Sought<Column<FieldMap<F>[K]>>
+  }>
 
   /**
    * The fields as {@link init} names them: a plain name loses its capitals (`userId` becomes `userid`), any other name
@@ -681,6 +863,7 @@ declare namespace pgSess {
    * An error of our own. Test its `code`:
    *
    * - `'PGSESS_TIMEOUT'`: something took too long, see {@link TimeoutError}.
+   * - `'PGSESS_QUEUE_FULL'`: as many calls as {@link InitOptions.maxQueue} were waiting already.
    * - `'PGSESS_CLOSED'`: the call came after {@link Sessions.close}.
    * - `'PGSESS_NOT_INITIALISED'`: {@link init} was never called for this `db`.
    * - `'PGSESS_TABLE'`: the table is there and does not fit, for example because a field has another type in it. The
@@ -700,7 +883,13 @@ declare namespace pgSess {
    * ```
    */
   export interface SessionsError extends Error {
-    code: 'PGSESS_TIMEOUT' | 'PGSESS_CLOSED' | 'PGSESS_NOT_INITIALISED' | 'PGSESS_TABLE' | 'PGSESS_INTERNAL'
+    code:
+      | 'PGSESS_TIMEOUT'
+      | 'PGSESS_QUEUE_FULL'
+      | 'PGSESS_CLOSED'
+      | 'PGSESS_NOT_INITIALISED'
+      | 'PGSESS_TABLE'
+      | 'PGSESS_INTERNAL'
   }
 
   /** The {@link SessionsError} of a call that took longer than `connectTimeout` or `queryTimeout`. */
@@ -804,6 +993,19 @@ type Input<M> = {
 } & {
   -readonly [K in keyof M as Column<M[K]>['required'] extends true ? never : K]?: Column<M[K]>['in'] | undefined
 }
+
+/** What a field may be asked to be. */
+type Sought<C> = C extends { out: infer O; in: infer I }
+  ? 0 extends 1 & O
+    ? any
+    : NonNullable<O> extends readonly any[]
+      ? I | null
+      : OneOrMore<[I] extends [undefined] ? O : I>
+  : never
+type OneOrMore<V> = NonNullable<V> | null | readonly (NonNullable<V> | null)[]
+
+/** One of the members, and any others. */
+type AtLeastOne<T> = string extends keyof T ? T : { [K in keyof T]: Flat<{ [P in K]: T[P] } & Partial<T>> }[keyof T]
 
 /** Values as an object, or as a list of `{ field, value }`. */
 type OneByOne<V> =

@@ -73,8 +73,9 @@ function documentedIn(body) {
 function defaultsInCode() {
   const [, body] = /impl Default for Options \{[\s\S]*?Self \{\n([\s\S]*?)\n {8}\}/.exec(options)
   const entries = [...body.matchAll(/^ +(\w+): (.*),$/gm)].map(([, name, value]) => [camelCase(name), inJs(value)])
-  // `fold_names` is no option: the functions of pg-sess fold, `connect` does not.
-  return Object.fromEntries(entries.filter(([name, value]) => name !== 'foldNames' && value !== 'None'))
+  // `fold_names` is no option: the functions of pg-sess fold, `connect` does not. `only_maintains` is the command's.
+  const isOption = (/** @type {string} */ name) => !['foldNames', 'onlyMaintains'].includes(name)
+  return Object.fromEntries(entries.filter(([name, value]) => isOption(name) && value !== 'None'))
 }
 
 /** @param {string} name */
@@ -85,7 +86,10 @@ function camelCase(name) {
 /** @param {string} value */
 function inJs(value) {
   if (value === 'Vec::new()') return 'none'
-  return value.replace(/Duration::from_(?:millis|secs)\((.*)\)/, '$1').replace(/"(.*)"\.to_owned\(\)/, "'$1'")
+  return value
+    .replace(/^Some\((.*)\)$/, '$1')
+    .replace(/Duration::from_(?:millis|secs)\((.*)\)/, '$1')
+    .replace(/"(.*)"\.to_owned\(\)/, "'$1'")
 }
 
 function readmeDefaults() {

@@ -9,6 +9,7 @@ const { describe, test } = require('node:test')
 const { requireSession, sessionMiddleware } = require('pg-sess-rs/express')
 const { express, express4, FIELDS, start } = require('./support/apps.js')
 const { Browser, serve } = require('./support/browser.js')
+const { eventually } = require('./support/eventually.js')
 const { useDatabase } = require('./support/place.js')
 
 /** @typedef {import('node:test').TestContext} TestContext */
@@ -334,6 +335,52 @@ describe('create', () => {
     assert.equal(failed.status, 500)
     assert.deepEqual(failed.setCookies, [])
     assert.equal((await browser.get('/')).json().user_id, 7)
+  })
+
+  test('that cannot end the old session leaves it as it is, and no other', async t => {
+    const { place, browser } = await open(t)
+    await browser.post('/login', { user_id: 7 })
+    await place.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+      CREATE TRIGGER refuse BEFORE DELETE ON sess FOR EACH ROW WHEN (OLD.user_id = 7) EXECUTE FUNCTION refuse()`)
+
+    const failed = await browser.post('/login', { user_id: 8 })
+
+    assert.equal(failed.status, 500)
+    assert.deepEqual(failed.setCookies, [])
+    assert.equal((await browser.get('/')).json().user_id, 7)
+    assert.deepEqual(await place.query('SELECT user_id FROM sess'), [{ user_id: 7 }])
+  })
+
+  test('tells the browser, also if the headers go out while the old session is ended', async t => {
+    const routes = {
+      'POST /flush': async (/** @type {any} */ req, /** @type {any} */ res) => {
+        const holder = await place.client()
+        await holder.query('BEGIN; SELECT FROM sess FOR UPDATE')
+        const creating = req.sessions.create({ user_id: 8 })
+        await eventually(
+          () => place.query('SELECT FROM sess'),
+          rows => rows.length === 2
+        )
+        // The answer that the row is there has come by the time that the other call has gone out.
+        await eventually(
+          async () => req.session.user_id,
+          user => user === 8
+        )
+        res.flushHeaders()
+        await holder.query('COMMIT')
+        res.end(String((await creating).user_id))
+      }
+    }
+    const { place, browser } = await open(t, { routes })
+    await browser.post('/login', { user_id: 7 })
+
+    const answer = await browser.post('/flush')
+
+    assert.equal(answer.text, '8')
+    assert.equal(answer.setCookies.length, 1)
+    assert.equal((await browser.get('/')).json().user_id, 8)
+    assert.deepEqual(await place.query('SELECT user_id FROM sess'), [{ user_id: 8 }])
   })
 
   test('after the headers were sent is an error, and makes no session', async t => {

@@ -36,6 +36,8 @@ test('the packed package, installed under the name pg-sess, keeps a session', as
   const output = execFileSync(process.execPath, ['app.js', url], { cwd: folder, encoding: 'utf8' })
 
   assert.equal(output, '7\n')
+  const help = execFileSync('npx', ['--no-install', 'pg-sess-rs', '--help'], { cwd: folder, encoding: 'utf8' })
+  assert.match(help, /^usage: pg-sess-rs/)
 })
 
 test('the package and the crate have one version', () => {

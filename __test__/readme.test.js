@@ -18,6 +18,9 @@ const DOCUMENTS = [
   'docs/express-session.md',
   'docs/express.md',
   'docs/internals.md',
+  'docs/many-sessions.md',
+  'docs/watching.md',
+  'docs/command.md',
   'docs/moving-from-pg-sess.md',
   'docs/security.md'
 ]
@@ -43,18 +46,6 @@ describe('README.md', () => {
     })
   }
 
-  test('its statement that deletes expired sessions deletes only those', async t => {
-    const place = await database.emptySchema(t)
-    const sessions = await place.sessions({ fields: {} })
-    const live = await sessions.create({})
-    const expired = await sessions.create({})
-    await place.ageSession(expired.sess_id, '14 days 1 second')
-
-    for (const statement of blocks(readme, 'sql')) await place.query(statement)
-
-    assert.deepEqual(await place.query('SELECT sess_id FROM sess'), [{ sess_id: live.sess_id }])
-  })
-
   test('it lists every function and every method', async t => {
     const place = await database.emptySchema(t)
     const sessions = await place.sessions({ fields: {} })
@@ -64,6 +55,12 @@ describe('README.md', () => {
     const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(sessions)).filter(name => name !== 'constructor')
     assert.deepEqual(firstColumn(readme, 'Sessions').sort(), methods.sort())
   })
+})
+
+test('the program in docs/watching.md runs and prints what its comment says', async t => {
+  const place = await database.emptySchema(t)
+
+  await assertRuns(blocks(read('docs/watching.md'), 'js')[0], place.url)
 })
 
 describe('docs/moving-from-pg-sess.md', () => {

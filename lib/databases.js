@@ -9,7 +9,7 @@ const { holdsConnection, isOwnKind } = require('./kinds.js')
 const { Sessions } = require('./sessions.js')
 
 /**
- * @typedef {Sessions | import('./in-transaction.js').InTransaction} Operations
+ * @typedef {Sessions | import('./watched.js').Watched} Operations
  * @typedef {{ sessions: Sessions, pgp: unknown, dc: unknown, address: string }} Home an initialised database, and what
  *   tells it from others
  */

@@ -37,6 +37,7 @@ const SHOWN_STRING = /^(?!.*[\da-f-]{32})[^@:/]{0,40}$/is
 const CODES = {
   timeout: 'PGSESS_TIMEOUT',
   closed: 'PGSESS_CLOSED',
+  queueFull: 'PGSESS_QUEUE_FULL',
   table: 'PGSESS_TABLE',
   internal: 'PGSESS_INTERNAL'
 }
@@ -132,4 +133,5 @@ function describe(value) {
 
 exports.describe = describe
 exports.rejected = rejected
+exports.toError = toError
 exports.withCode = withCode

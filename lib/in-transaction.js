@@ -5,6 +5,11 @@
 
 const { isOwnKind } = require('./kinds.js')
 const { checkValues } = require('./options.js')
+const { inTransaction } = require('./own-transaction.js')
+const { parametersForPg } = require('./search.js')
+
+/** How often rows that do not go are looked at. */
+const MOST_LOOKS = 10
 
 /**
  * @typedef {import('./table.js').Table} Table
@@ -36,8 +41,41 @@ class InTransaction {
   /** @param {[string, unknown][]} entries values that were checked */
   async createFrom(entries) {
     const { given, values } = this.#table.forPg(entries)
-    const [row] = await this.#query(this.#table.createStatement(given), [this.#table.newId(), ...values])
+    const { limit } = this.#table
+    const isUnlimited = limit === null || isNull(values, given.indexOf(limit[0]))
+    const row = isUnlimited
+      ? await this.#insert(given, values)
+      : await inTransaction(this.#caller, caller =>
+          new InTransaction(caller, this.#table).#createLimited(limit, given, values)
+        )
     return this.#table.reader.finish(row)
+  }
+
+  /**
+   * @param {number[]} given
+   * @param {unknown[]} values
+   * @param {string} [id]
+   */
+  async #insert(given, values, id = this.#table.newId()) {
+    const [row] = await this.#query(this.#table.createStatement(given), [id, ...values])
+    return row
+  }
+
+  /**
+   * See src/operations/limit.rs.
+   *
+   * @param {import('./table.js').Limit} limit
+   * @param {number[]} given
+   * @param {unknown[]} values
+   */
+  async #createLimited([place, [lockValue, lockInserted, trim]], given, values) {
+    const id = this.#table.newId()
+    const at = given.indexOf(place)
+    if (at >= 0) checkIsolation(await this.#query(lockValue, [values[at]]))
+    const row = await this.#insert(given, values, id)
+    if (at < 0) checkIsolation(await this.#query(lockInserted, [[id]]))
+    await this.#query(trim, [[id]])
+    return row
   }
 
   /** @param {unknown} sid */
@@ -54,6 +92,33 @@ class InTransaction {
   /** @param {unknown} sid */
   async destroy(sid) {
     return (await this.#ask('destroy', sid)).length > 0
+  }
+
+  /**
+   * @param {import('./search.js').Search} search
+   * @param {number | undefined} limit
+   */
+  async list(search, limit = this.#table.listLimit) {
+    const rows = await this.#query(this.#table.listStatement(search), [limit, ...parametersForPg(search)])
+    return rows.map(row => this.#table.reader.finish(row))
+  }
+
+  /**
+   * Goes on until a look finds none: a session may have got another id between the look and its lock.
+   *
+   * @param {import('./search.js').Search} search
+   */
+  async destroyAll(search) {
+    const statement = this.#table.destroyAllStatement(search)
+    if (statement === null) return 0
+    let ended = 0
+    for (let inVain = 0; inVain < MOST_LOOKS; inVain++) {
+      const [{ found, gone }] = await this.#query(statement, parametersForPg(search))
+      ended += Number(gone)
+      if (Number(gone) === Number(found)) return ended
+      if (Number(gone) > 0) inVain = 0
+    }
+    throw new Error('destroyAll: a trigger or a policy of the table keeps some of these sessions')
   }
 
   /**
@@ -77,6 +142,24 @@ class InTransaction {
     const { rows } = await this.#caller.query({ text, values })
     return rows
   }
+}
+
+/**
+ * @param {unknown[]} values
+ * @param {number} at
+ */
+function isNull(values, at) {
+  return at >= 0 && values[at] === null
+}
+
+/**
+ * Under other levels a transaction does not see what was committed while it waited for its turn.
+ *
+ * @param {Row[]} rows
+ */
+function checkIsolation([row]) {
+  if (row === undefined || row.isolation === 'read committed') return
+  throw new Error(`maxSessions cannot be kept to in a ${row.isolation} transaction; create needs read committed`)
 }
 
 exports.InTransaction = InTransaction

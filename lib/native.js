@@ -5,14 +5,15 @@
 
 const { setInterval } = require('node:timers')
 const { Core: NativeCore, StoreCore: NativeStoreCore } = require('../native/binding.js')
-const { rejected } = require('./errors.js')
+const { rejected, toError } = require('./errors.js')
 const { Answer, Kind } = require('./packed.js')
 
 /**
  * @typedef {import('./errors.js').Failure} Failure
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
  * @typedef {(value: any) => void} Resolve
- * @typedef {(answer: Answer, sid: string) => unknown} ReadRow reads a row from an answer
+ * @typedef {import('./rows.js').RowReader} RowReader
+ * @typedef {(error: Error, table: string) => void} Report takes an error to which no call belongs
  */
 
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
@@ -80,16 +81,19 @@ class Waiting {
   #free = []
   #classes
   #questions
-  /** How rows are read, once the table stands. @type {ReadRow | undefined} */
-  readRow
+  #report
+  /** Set once the table stands. @type {RowReader | undefined} */
+  reader
 
   /**
    * @param {ErrorClasses} classes
    * @param {Questions} questions
+   * @param {Report} report
    */
-  constructor(classes, questions) {
+  constructor(classes, questions, report) {
     this.#classes = classes
     this.#questions = questions
+    this.#report = report
   }
 
   /**
@@ -106,19 +110,20 @@ class Waiting {
   }
 
   /**
-   * Settles the calls of a batch, or one that is not batched, or answers a question.
+   * Settles the calls of a batch, or one that is not batched, answers a question, or hands on an error.
    *
-   * @param {string} message as src/node/packed.rs packs outcomes, and src/node/questions.rs questions
+   * @param {string} message as src/node/packed.rs packs outcomes and reports, and src/node/questions.rs questions
    */
   receive(message) {
     if (Answer.isIn(message)) {
       this.#settleAll(new Answer(message))
       return
     }
-    const [what, number, detail] = JSON.parse(message)
-    if (what === 'done') this.#settle(number, detail)
-    else if (what === 'failed') this.#settle(number, this.#failed(detail))
-    else this.#questions.answer(what, number, detail)
+    const [what, whose, detail] = JSON.parse(message)
+    if (what === 'done') this.#settle(whose, detail)
+    else if (what === 'failed') this.#settle(whose, this.#failed(detail))
+    else if (what === 'report') this.#report(toError(detail, this.#classes), whose)
+    else this.#questions.answer(what, whose, detail)
   }
 
   /**
@@ -190,6 +195,8 @@ class Waiting {
         return this.#readRow(answer, answer.text())
       case Kind.failure:
         return this.#failed(answer.failure())
+      case Kind.rows:
+        return this.#readList(answer)
       default:
         return null
     }
@@ -201,9 +208,18 @@ class Waiting {
    */
   #readRow(answer, sid) {
     try {
-      return /** @type {ReadRow} */ (this.readRow)(answer, sid)
+      return /** @type {RowReader} */ (this.reader).read(answer, sid)
     } catch (error) {
       // A type parser of the user threw: its own call fails, its neighbours do not.
+      return Promise.reject(error)
+    }
+  }
+
+  /** @param {Answer} answer with a list and nothing else */
+  #readList(answer) {
+    try {
+      return /** @type {RowReader} */ (this.reader).list(answer)
+    } catch (error) {
       return Promise.reject(error)
     }
   }
@@ -282,10 +298,11 @@ class Core {
    * @param {import('../native/binding.js').SessionsOptions} options
    * @param {ErrorClasses} classes
    * @param {import('./connection.js').Answers} answers
+   * @param {Report} report must not hold the core: it would never be collected
    */
-  constructor(settings, fields, options, classes, answers) {
+  constructor(settings, fields, options, classes, answers, report) {
     const questions = new Questions(answers)
-    const waiting = new Waiting(classes, questions)
+    const waiting = new Waiting(classes, questions, report)
     this.#waiting = waiting
     this.#native = new NativeCore(settings, fields, options, message => waiting.receive(message))
     questions.native = new WeakRef(this.#native)
@@ -294,10 +311,10 @@ class Core {
   /**
    * How rows are read from now on.
    *
-   * @param {ReadRow} readRow
+   * @param {RowReader} reader must not hold the core: it would never be collected
    */
-  setReader(readRow) {
-    this.#waiting.readRow = readRow
+  setReader(reader) {
+    this.#waiting.reader = reader
   }
 
   /**
@@ -328,6 +345,79 @@ class Core {
     if (this.#creates.open === MAX_GROUP) this.#flushCreates()
     else this.#flushSoon()
     return row
+  }
+
+  /**
+   * @param {string} search see src/node/searches.rs
+   * @param {number | undefined} limit
+   * @returns {Promise<any>}
+   */
+  list(search, limit) {
+    return this.#single(number => this.#native.list(number, search, limit))
+  }
+
+  /**
+   * @param {string} search see src/node/searches.rs
+   * @returns {Promise<any>}
+   */
+  destroyAll(search) {
+    return this.#single(number => this.#native.destroyAll(number, search))
+  }
+
+  /**
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<any>}
+   */
+  prune(signal) {
+    let number = 0
+    const work = this.#single(own => {
+      number = own
+      this.#native.prune(own)
+    })
+    if (signal === undefined) return work
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        // What is under way ends by itself, soon; nobody has to wait for it.
+        this.#native.stopPrune(number)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', stop, { once: true })
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
+  }
+
+  /** @param {unknown} sid */
+  handle(sid) {
+    const id = this.readId(sid)
+    return id === null ? null : this.#native.handle(id)
+  }
+
+  /** @returns {Promise<any>} */
+  figures() {
+    return this.#single(number => this.#native.figures(number))
+  }
+
+  /** @returns {Promise<any>} */
+  tableStatements() {
+    return this.#single(number => this.#native.tableStatements(number))
+  }
+
+  get tableName() {
+    return this.#native.tableName()
+  }
+
+  get listLimit() {
+    return this.#native.listLimit()
+  }
+
+  /** @param {string} search */
+  listStatement(search) {
+    return this.#native.listStatement(search)
+  }
+
+  /** @param {string} search */
+  destroyAllStatement(search) {
+    return this.#native.destroyAllStatement(search)
   }
 
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
@@ -382,7 +472,7 @@ class Core {
   #single(send) {
     const group = new Group()
     const outcome = group.add('')
-    this.#send(group, number => send(number))
+    this.#send(group, send)
     return outcome
   }
 

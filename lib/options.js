@@ -15,6 +15,8 @@ const LONGEST = Number.MAX_SAFE_INTEGER
 /** A timer of Rust takes more, but nobody waits longer than this many ms for an answer (about 24 days). */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 const MOST_CONNECTIONS = 10_000
+/** Whoever wants more wants no limit. */
+const MOST_SESSIONS = 1_000_000
 
 /** @type {{ [option: string]: Check }} */
 const OPTIONS = {
@@ -23,11 +25,14 @@ const OPTIONS = {
   schemaName: typed('string', 'the name of a schema'),
   createTable: typed('boolean', 'true or false'),
   maxConnections: wholeNumber('a whole number greater than 0', MOST_CONNECTIONS),
+  maxQueue: wholeNumber('a whole number greater than 0', LONGEST),
   connectTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   queryTimeout: wholeNumber('a whole number of ms greater than 0', LONGEST_TIMEOUT),
   prepare: typed('boolean', 'true or false'),
   batch: typed('boolean', 'true or false'),
   allowedFunctions: texts('a list of names of SQL functions'),
+  pruneInterval: orFalse(wholeNumber('false, or a whole number of ms greater than 0', LONGEST_TIMEOUT)),
+  maxSessions: checkMaxSessions,
   onError: typed('function', 'a function that takes an Error')
 }
 
@@ -51,6 +56,28 @@ function texts(expected) {
     if (!Array.isArray(value)) throw new TypeError(`${name}: expected ${expected}, got ${describe(value)}`)
     for (const [at, text] of value.entries()) typed('string', 'the name of an SQL function')(`${name}[${at}]`, text)
   }
+}
+
+/**
+ * @param {Check} check
+ * @returns {Check}
+ */
+function orFalse(check) {
+  return (name, value) => {
+    if (value !== false) check(name, value)
+  }
+}
+
+/** @type {Check} */
+function checkMaxSessions(name, value) {
+  if (!isObject(value)) throw new TypeError(`${name}: expected { by, limit }, got ${describe(value)}`)
+  const { by, limit, index, ...others } = value
+  for (const other of Object.keys(others)) {
+    throw new TypeError(`${name}: unknown member ${JSON.stringify(other)}; known are by, limit, index`)
+  }
+  typed('string', 'the name of a field')(`${name}.by`, by)
+  wholeNumber('a whole number greater than 0', MOST_SESSIONS)(`${name}.limit`, limit)
+  if (index !== undefined) typed('boolean', 'true or false')(`${name}.index`, index)
 }
 
 /**
@@ -86,7 +113,8 @@ function checkOptions(options, argument) {
     }
     if (value === undefined) continue
     check(name, value)
-    checked[name] = value
+    // For the core, "never" is an interval of zero.
+    checked[name] = name === 'pruneInterval' && value === false ? 0 : value
   }
   return checked
 }
@@ -105,6 +133,24 @@ function checkLength(length) {
   }
   OPTIONS.sessionLength('SLENGTH', length)
   return { sessionLength: length }
+}
+
+/**
+ * The options of `prune`.
+ *
+ * @param {unknown} options
+ * @returns {AbortSignal | undefined}
+ */
+function checkPrune(options = {}) {
+  if (!isObject(options)) throw new TypeError(`options: expected an object, got ${describe(options)}`)
+  const { signal, ...others } = options
+  for (const other of Object.keys(others)) {
+    throw new TypeError(`options: unknown option ${JSON.stringify(other)}; known is signal`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`signal: expected an AbortSignal, got ${describe(signal)}`)
+  }
+  return signal
 }
 
 /**
@@ -167,6 +213,7 @@ function isObject(value) {
 
 exports.checkFields = checkFields
 exports.checkLength = checkLength
+exports.checkPrune = checkPrune
 exports.checkOptions = checkOptions
 exports.checkValues = checkValues
 exports.isObject = isObject

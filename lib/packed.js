@@ -6,7 +6,7 @@
 /** The first character of such a string. */
 const TAG = 'B'
 /** What came of a call. */
-const Kind = /** @type {const} */ ({ nothing: 0, yes: 1, no: 2, row: 3, newRow: 4, failure: 5 })
+const Kind = /** @type {const} */ ({ nothing: 0, yes: 1, no: 2, row: 3, newRow: 4, failure: 5, rows: 6 })
 const BASE = 128
 /** How many digits the numbers have. */
 const OFFSET_DIGITS = 5
@@ -61,6 +61,11 @@ class Answer {
   /** One of {@link Kind}. */
   kind() {
     return this.#number(1)
+  }
+
+  /** How many rows a list has. */
+  rows() {
+    return this.#number(COUNT_DIGITS)
   }
 
   /** Days since 1970. Infinite if the time is. */

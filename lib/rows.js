@@ -9,7 +9,7 @@
  * @typedef {(day: number, microseconds: number) => unknown} TimeParser takes days since 1970, infinite if the time is,
  *   and the time of the day
  * @typedef {(oid: number) => Parser} GetParser pg's type parsers as they are now
- * @typedef {{ asked: string, column: string, oid: number }} FieldInfo
+ * @typedef {{ asked: string, column: string, oid: number, array: boolean }} FieldInfo
  * @typedef {{ id: number, times: [number, number, number] }} SessionTypes OIDs of the columns that every session has
  */
 
@@ -21,6 +21,9 @@ const PROBE_TEXT = '2001-02-03 04:05:06.789'
 const PROBE_LOCAL = new Date(2001, 1, 3, 4, 5, 6, 789).getTime()
 const PROBE_UTC = Date.UTC(2001, 1, 3, 4, 5, 6, 789)
 const TIMESTAMPTZ = 1184
+
+/** What a user's own parser of ids is given where there is none to read. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
 
 /** @type {WeakMap<Parser, boolean>} */
 const readsAsPg = new WeakMap()
@@ -82,6 +85,21 @@ class RowReader {
       else row[names[place]] = value
     }
     return row
+  }
+
+  /**
+   * Reads the rows of a list, which have handles in the place of ids.
+   *
+   * @param {Answer} answer
+   */
+  list(answer) {
+    const rows = []
+    for (let left = answer.rows(); left > 0; left--) {
+      const handle = answer.text()
+      const { sess_id: _, ...row } = this.read(answer, NO_ID)
+      rows.push({ handle, ...row })
+    }
+    return rows
   }
 
   /**

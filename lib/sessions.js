@@ -6,8 +6,10 @@ const { resolveConnection } = require('./connection.js')
 const { withCode } = require('./errors.js')
 const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
-const { checkValues } = require('./options.js')
+const { checkPrune, checkValues } = require('./options.js')
+const { checkDestroyAll, checkList } = require('./search.js')
 const { Table } = require('./table.js')
+const { Watched, isWatched, watched } = require('./watched.js')
 
 /** @typedef {import('./options.js').CheckedOptions} CheckedOptions */
 
@@ -25,6 +27,8 @@ class Sessions {
   #caller
   #closed = false
   #extendInterval
+  /** For those who listen. @type {import('./watched.js').Source} */
+  #source
 
   /**
    * @param {unknown} source what to connect to
@@ -35,10 +39,15 @@ class Sessions {
   constructor(source, fields, { onError, ...options }, foldNames) {
     this.#connection = resolveConnection(source)
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = this.#connection
-    this.#core = new Core(settings, fields, { maxConnections, ...timeouts, ...options, foldNames }, pg, answers)
+    const all = { maxConnections, ...timeouts, ...options, foldNames }
+    const report = (/** @type {Error} */ error, /** @type {string} */ table) => {
+      tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
+    }
+    this.#core = new Core(settings, fields, all, pg, answers, report)
     this.#extendInterval = Number(/** @type {any} */ (options).extendInterval ?? 0)
     this.#foldNames = foldNames
     this.#onError = onError
+    this.#source = { table: this.#core.tableName }
     this.#caller = throughCaller ? source : undefined
   }
 
@@ -63,7 +72,28 @@ class Sessions {
    * @param {unknown} caller
    */
   static async through(sessions, caller) {
-    return new InTransaction(caller, await Sessions.ready(sessions))
+    return new Watched(new InTransaction(caller, await Sessions.ready(sessions)), sessions.#source)
+  }
+
+  /**
+   * The statements that make the table where there is none. Asks no server.
+   *
+   * @param {Sessions} sessions
+   * @returns {Promise<string[]>}
+   */
+  static tableStatements(sessions) {
+    return sessions.#core.tableStatements()
+  }
+
+  /**
+   * How many sessions the table holds, and how much room it takes.
+   *
+   * @param {Sessions} sessions
+   * @returns {Promise<{ live: number, expired: number, bytes: number }>}
+   */
+  static async figures(sessions) {
+    await Sessions.ready(sessions)
+    return sessions.#core.figures()
   }
 
   /**
@@ -91,8 +121,7 @@ class Sessions {
    * @param {Error} error
    */
   static report(sessions, error) {
-    if (sessions.#onError === undefined) process.emitWarning(error)
-    else sessions.#onError(error)
+    tell(sessions.#onError, error)
   }
 
   /**
@@ -100,13 +129,7 @@ class Sessions {
    * @param {string} [argument] what errors call the values
    */
   create(values, argument = 'values') {
-    try {
-      const entries = checkValues(values, argument)
-      const table = this.#readyTable()
-      return table === undefined ? this.#createSlowly(entries) : this.#create(table, entries)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return isWatched('create') ? this.#createWatched(values, argument) : this.#create(values, argument)
   }
 
   /** @param {unknown} sid */
@@ -122,6 +145,32 @@ class Sessions {
   /** @param {unknown} sid */
   destroy(sid) {
     return this.#ask('destroy', sid, false)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  list(where, options) {
+    return watched('list', this.#source, () => this.#list(where, options))
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} [options]
+   */
+  destroyAll(where, options) {
+    return watched('destroyAll', this.#source, () => this.#destroyAll(where, options))
+  }
+
+  /** @param {unknown} [options] */
+  prune(options) {
+    return watched('prune', this.#source, () => this.#prune(options))
+  }
+
+  /** @param {unknown} sid */
+  handle(sid) {
+    return this.#core.handle(sid)
   }
 
   stats() {
@@ -143,11 +192,33 @@ class Sessions {
   }
 
   /**
+   * @param {unknown} values
+   * @param {string} argument
+   */
+  #createWatched(values, argument) {
+    return watched('create', this.#source, () => this.#create(values, argument))
+  }
+
+  /**
+   * @param {unknown} values
+   * @param {string} argument
+   */
+  #create(values, argument) {
+    try {
+      const entries = checkValues(values, argument)
+      const table = this.#readyTable()
+      return table === undefined ? this.#createSlowly(entries) : this.#submit(table, entries)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
    * @param {Table} table
    * @param {[string, unknown][]} entries
    * @returns {Promise<any>}
    */
-  #create(table, entries) {
+  #submit(table, entries) {
     const { given, values } = table.forCore(entries)
     return this.#core.create(given, values)
   }
@@ -157,8 +228,54 @@ class Sessions {
     if (this.#closed) throw closed()
     const table = await Sessions.ready(this)
     return this.#caller === undefined
-      ? this.#create(table, entries)
+      ? this.#submit(table, entries)
       : new InTransaction(this.#caller, table).createFrom(entries)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} options
+   */
+  async #list(where, options) {
+    const { limit, ...asked } = checkList(where, options)
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    if (table.hasHandleField) {
+      throw withCode(
+        new Error('list: this table has a field "handle", where the session\'s handle goes'),
+        'PGSESS_TABLE'
+      )
+    }
+    const search = table.search(asked)
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).list(search, limit)
+    return this.#core.list(JSON.stringify(search), limit)
+  }
+
+  /**
+   * On connections of the core in any case: it names no session, and one that the caller lends would be lent for long.
+   *
+   * @param {unknown} options
+   */
+  async #prune(options) {
+    const signal = checkPrune(options)
+    signal?.throwIfAborted()
+    if (this.#closed) throw closed()
+    await Sessions.ready(this)
+    signal?.throwIfAborted()
+    return this.#core.prune(signal)
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {unknown} options
+   */
+  async #destroyAll(where, options) {
+    const asked = checkDestroyAll(where, options)
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    const search = table.search(asked)
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).destroyAll(search)
+    return this.#core.destroyAll(JSON.stringify(search))
   }
 
   /**
@@ -168,6 +285,27 @@ class Sessions {
    * @returns {Promise<any>}
    */
   #ask(operation, sid, missing) {
+    return isWatched(operation) ? this.#askWatched(operation, sid, missing) : this.#send(operation, sid, missing)
+  }
+
+  /**
+   * Apart from `#ask`, which would have to make room for the function at each call.
+   *
+   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {unknown} sid
+   * @param {null | false} missing
+   */
+  #askWatched(operation, sid, missing) {
+    return watched(operation, this.#source, () => this.#send(operation, sid, missing))
+  }
+
+  /**
+   * @param {'validate' | 'extend' | 'destroy'} operation
+   * @param {unknown} sid
+   * @param {null | false} missing
+   * @returns {Promise<any>}
+   */
+  #send(operation, sid, missing) {
     return this.#readyTable() === undefined
       ? this.#askSlowly(operation, sid, missing)
       : this.#core.ask(operation, sid, missing)
@@ -189,11 +327,20 @@ class Sessions {
   async #setUp() {
     const description = await this.#core.setUp()
     const table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
-    this.#core.setReader((answer, sid) => table.reader.read(answer, sid))
+    this.#core.setReader(table.reader)
     this.#table = table
     for (const note of description.notes) Sessions.report(this, withCode(new Error(note), 'PGSESS_TABLE'))
     return table
   }
+}
+
+/**
+ * @param {((error: Error) => void) | undefined} onError
+ * @param {Error} error
+ */
+function tell(onError, error) {
+  if (onError === undefined) process.emitWarning(error)
+  else onError(error)
 }
 
 function closed() {

@@ -7,10 +7,13 @@ const { forPg, toParameter } = require('./values.js')
 
 /**
  * @typedef {import('./rows.js').FieldInfo} FieldInfo
+ * @typedef {[place: number, statements: [lockValue: string, lockInserted: string, trim: string]]} Limit what keeps to
+ *   `maxSessions`
  * @typedef {{
  *   fields: FieldInfo[],
  *   types: import('./rows.js').SessionTypes,
  *   notes: string[],
+ *   limit: Limit | null,
  *   statements: { validate: string, extend: string, destroy: string }
  * }} Description as src/node/packed.rs writes it
  */
@@ -34,6 +37,7 @@ class Table {
     this.#pg = pg
     this.#fields = description.fields
     this.#foldNames = foldNames
+    this.limit = description.limit
     this.statements = description.statements
     this.reader = new RowReader(description.fields, description.types, pg.getParser)
     description.fields.forEach(({ asked, column }, place) => {
@@ -48,7 +52,7 @@ class Table {
    */
   forCore(entries) {
     const prepare = this.#pg.prepareValue
-    return this.#arrange(entries, (value, oid) => toParameter(value, oid, prepare))
+    return this.#arrange(entries, (value, { oid }) => toParameter(value, oid, prepare))
   }
 
   /**
@@ -57,7 +61,51 @@ class Table {
    * @param {[string, unknown][]} entries
    */
   forPg(entries) {
-    return this.#arrange(entries, forPg)
+    return this.#arrange(entries, (value, { oid }) => forPg(value, oid))
+  }
+
+  /**
+   * A search for the core.
+   *
+   * @param {{ where: import('./search.js').Where, except?: unknown[], only?: string | null }} search
+   * @returns {import('./search.js').Search}
+   */
+  search({ where, except = [], only = null }) {
+    return [this.#conditions(where), except.flatMap(sid => this.readId(sid) ?? []), only]
+  }
+
+  /** @param {import('./search.js').Search} search */
+  listStatement(search) {
+    return this.#core.listStatement(JSON.stringify(search))
+  }
+
+  /** @param {import('./search.js').Search} search */
+  destroyAllStatement(search) {
+    return this.#core.destroyAllStatement(JSON.stringify(search))
+  }
+
+  get listLimit() {
+    return this.#core.listLimit
+  }
+
+  /**
+   * What `where` says of the fields: a value, or any of several.
+   *
+   * @param {import('./search.js').Where} where
+   * @returns {import('./search.js').Condition[]}
+   */
+  #conditions(where) {
+    const prepare = this.#pg.prepareValue
+    const { given, values } = this.#arrange(where, (value, { oid, array }) => {
+      if (!Array.isArray(value) || array) return { value: toParameter(value, oid, prepare), anyOf: null }
+      return { value: null, anyOf: value.map(one => toParameter(one, oid, prepare)) }
+    })
+    return values.map(({ value, anyOf }, at) => [given[at], value, anyOf])
+  }
+
+  /** Whether a list can show handles beside the fields. */
+  get hasHandleField() {
+    return this.#fields.some(({ column }) => column === 'handle')
   }
 
   /** @param {number[]} given */
@@ -79,7 +127,7 @@ class Table {
    *
    * @template T
    * @param {[string, unknown][]} entries
-   * @param {(value: unknown, oid: number) => T} convert
+   * @param {(value: unknown, field: FieldInfo) => T} convert
    * @returns {{ given: number[], values: T[] }}
    */
   #arrange(entries, convert) {
@@ -90,7 +138,7 @@ class Table {
     if (twice) throw new TypeError(`field ${JSON.stringify(this.#fields[twice[0]].column)} is given twice`)
     return {
       given: placed.map(([place]) => place),
-      values: placed.map(([place, value]) => convert(value, this.#fields[place].oid))
+      values: placed.map(([place, value]) => convert(value, this.#fields[place]))
     }
   }
 

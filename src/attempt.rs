@@ -131,7 +131,14 @@ impl<O: Operation> Runner<'_, O> {
                 return Err(error.clone());
             }
             outcomes.push(outcome);
-            outcomes.extend(join_all(others.iter().map(run)).await);
+            if self.operation.has_transactions() {
+                // Two transactions on one connection cannot overlap.
+                for call in others {
+                    outcomes.push(run(call).await);
+                }
+            } else {
+                outcomes.extend(join_all(others.iter().map(run)).await);
+            }
         }
         let mut answers = Answers { rows: Vec::new(), verdicts: Vec::with_capacity(calls.len()) };
         for outcome in outcomes {

@@ -9,23 +9,35 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Row;
 
 use crate::attempt::{Form, Runner, failed, settle};
+use crate::eager;
 use crate::error::{Error, Step};
-use crate::operations::{Operation, Verdict};
-use crate::road::{Reply, Road};
+use crate::operations::{Answer, Operation, Verdict};
+use crate::road::{Reply, Road, Taken};
 
-/// A batch that weighs more bytes than this leaves without further calls: its answer would hold the event loop.
+/// A batch that weighs more bytes than this, there and back, leaves without further calls: its answer would hold the
+/// event loop.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 /// How many calls are looked at and left for a later batch: the queue is locked meanwhile.
 const MAX_PASSED_OVER: usize = 512;
 /// Calls whose deadlines differ by more than this part of the whole do not travel together: the older ones' deadline
 /// would cut the younger ones' time.
 const AGE_PARTS: u32 = 8;
+
+/// Batches whose outcomes the caller has not taken yet. While there are so many, no other leaves: it would only stand
+/// in the way of calls of another kind.
+const MAX_UNTAKEN: usize = 3;
+/// What a row is thought to weigh before the first has come.
+const FIRST_ANSWER_BYTES: usize = 1 << 16;
+/// Over how many batches a larger answer is remembered, roughly.
+const ANSWER_MEMORY: usize = 4;
 
 struct Pending<C> {
     call: C,
@@ -43,6 +55,8 @@ struct State<C> {
     queue: VecDeque<Pending<C>>,
     /// Batches that are away.
     away: usize,
+    /// Batches that came home and whose outcomes have not been taken.
+    untaken: usize,
 }
 
 /// The queue of one operation.
@@ -50,12 +64,19 @@ pub(crate) struct Batcher<O: Operation> {
     operation: O,
     road: Arc<Road>,
     state: Mutex<State<O::Call>>,
+    /// What an answer weighs, from those that came.
+    answer_bytes: AtomicUsize,
 }
 
 impl<O: Operation> Batcher<O> {
     pub(crate) fn new(operation: O, road: &Arc<Road>) -> Arc<Self> {
-        let state = State { queue: VecDeque::new(), away: 0 };
-        Arc::new(Self { operation, road: Arc::clone(road), state: Mutex::new(state) })
+        let state = State { queue: VecDeque::new(), away: 0, untaken: 0 };
+        Arc::new(Self {
+            operation,
+            road: Arc::clone(road),
+            state: Mutex::new(state),
+            answer_bytes: AtomicUsize::new(FIRST_ANSWER_BYTES),
+        })
     }
 
     pub(crate) fn operation(&self) -> &O {
@@ -75,21 +96,67 @@ impl<O: Operation> Batcher<O> {
     pub(crate) fn push(self: &Arc<Self>, calls: impl IntoIterator<Item = (O::Call, Reply)>) {
         let limits = &self.road.limits;
         let deadline = Instant::now() + limits.call_timeout;
+        let mut refused = Vec::new();
         let mut state = self.lock();
         let before = state.queue.len();
-        state.queue.extend(calls.into_iter().map(|(call, reply)| Pending {
-            call,
-            reply,
-            deadline,
-        }));
+        // What leaves at once does not wait.
+        let answer = self.answer_bytes.load(Ordering::Relaxed);
+        let batch = limits.batch.min(MAX_BATCH_BYTES.div_ceil(answer));
+        let room = limits.queue + limits.away.saturating_sub(state.away) * batch;
+        for (call, reply) in calls {
+            if self.road.waiting.load(Ordering::Relaxed) < room {
+                self.road.waiting.fetch_add(1, Ordering::Relaxed);
+                state.queue.push_back(Pending { call, reply, deadline });
+            } else {
+                refused.push((reply, Err(Error::queue_full(limits.queue))));
+            }
+        }
         let added = state.queue.len() - before;
         // Counted in before anything can settle.
-        self.road.take_in(added);
-        let departures = added.div_ceil(limits.batch).min(limits.away.saturating_sub(state.away));
+        self.road.take_in(added + refused.len());
+        let free =
+            if state.untaken < MAX_UNTAKEN { limits.away.saturating_sub(state.away) } else { 0 };
+        let departures = added.div_ceil(limits.batch).min(free);
+        let is_first = state.away == 0;
         state.away += departures;
         drop(state);
-        for _ in 0..departures {
-            self.road.runtime.spawn(Arc::clone(self).work());
+        if !refused.is_empty() {
+            self.road.deliver(&[], refused, Taken::default());
+        }
+        for departure in 0..departures {
+            self.depart(is_first && departure == 0);
+        }
+    }
+
+    /// Begins to work off the queue: here, if no thread is at it that would see to the rest.
+    fn depart(self: &Arc<Self>, here: bool) {
+        let work = Arc::clone(self).work();
+        if here {
+            eager::start(&self.road.runtime, work);
+        } else {
+            self.road.runtime.spawn(work);
+        }
+    }
+
+    /// The outcomes of a batch are on their way.
+    fn deliver(self: &Arc<Self>, rows: &[Row], settled: Vec<(Reply, Result<Answer, Error>)>) {
+        self.lock().untaken += 1;
+        let batcher = Arc::clone(self);
+        self.road.deliver(rows, settled, Taken::then(move || batcher.taken()));
+    }
+
+    /// The outcomes of a batch were taken: there may be room for another.
+    fn taken(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.untaken -= 1;
+        let departs = !state.queue.is_empty() && state.away < self.road.limits.away;
+        let is_first = state.away == 0;
+        if departs {
+            state.away += 1;
+        }
+        drop(state);
+        if departs {
+            self.depart(is_first);
         }
     }
 
@@ -110,17 +177,20 @@ impl<O: Operation> Batcher<O> {
         let (batch, expired) = {
             let mut state = self.lock();
             let expired = take_expired(&mut state.queue, Instant::now());
-            let batch = self.take_batch(&mut state.queue);
+            let may_leave = state.untaken < MAX_UNTAKEN;
+            let batch = may_leave.then(|| self.take_batch(&mut state.queue)).flatten();
             if batch.is_none() {
                 state.away -= 1;
             }
+            let left = expired.len() + batch.as_ref().map_or(0, |batch| batch.calls.len());
+            self.road.waiting.fetch_sub(left, Ordering::Relaxed);
             (batch, expired)
         };
         let fail = |pending: Pending<O::Call>| {
             (pending.reply, Err(Error::timeout(Step::WaitingForConnection)))
         };
         if !expired.is_empty() {
-            self.road.deliver(&[], expired.into_iter().map(fail).collect());
+            self.road.deliver(&[], expired.into_iter().map(fail).collect(), Taken::default());
         }
         batch
     }
@@ -130,7 +200,8 @@ impl<O: Operation> Batcher<O> {
         let first = queue.pop_front()?;
         let deadline = first.deadline;
         let youngest = deadline + limits.call_timeout / AGE_PARTS;
-        let mut weight = self.operation.weight(&first.call);
+        let answer = self.answer_bytes.load(Ordering::Relaxed);
+        let mut weight = answer + self.operation.weight(&first.call);
         let mut calls = vec![first.call];
         let mut replies = vec![first.reply];
         let mut passed_over = VecDeque::new();
@@ -146,7 +217,7 @@ impl<O: Operation> Batcher<O> {
             let joins =
                 calls.first().is_some_and(|first| self.operation.may_join(first, &next.call));
             if joins {
-                weight += self.operation.weight(&next.call);
+                weight += answer + self.operation.weight(&next.call);
                 calls.push(next.call);
                 replies.push(next.reply);
             } else {
@@ -163,15 +234,28 @@ impl<O: Operation> Batcher<O> {
         let Batch { calls, replies, deadline } = batch;
         self.road.counters.batches.add(1);
         let answers = self.runner().guarded(&calls, Form::Set, deadline).await;
+        self.learn(&answers.rows);
         let (settled, alone): (Vec<_>, Vec<_>) = calls
             .into_iter()
             .zip(replies.into_iter().zip(answers.verdicts))
             .partition(|(_, (_, verdict))| !matches!(verdict, Ok(Verdict::Alone)));
         let settled = settled.into_iter().map(|(_, (reply, verdict))| (reply, settle(verdict)));
-        self.road.deliver(&answers.rows, settled.collect());
+        self.deliver(&answers.rows, settled.collect());
         for (call, (reply, _)) in alone {
             self.road.runtime.spawn(Arc::clone(self).run_alone(call, reply, deadline));
         }
+    }
+
+    /// Rows that are larger than thought count at once, smaller ones by and by.
+    fn learn(&self, rows: &[Row]) {
+        let sizes = rows.iter().map(Row::raw_size_bytes).sum::<usize>().checked_div(rows.len());
+        let Some(came) = sizes else { return };
+        let thought = match self.answer_bytes.load(Ordering::Relaxed) {
+            FIRST_ANSWER_BYTES => came,
+            known => known,
+        };
+        let slowly = thought - thought.saturating_sub(came) / ANSWER_MEMORY;
+        self.answer_bytes.store(came.max(slowly).max(1), Ordering::Relaxed);
     }
 
     async fn run_alone(self: Arc<Self>, call: O::Call, reply: Reply, deadline: Instant) {
@@ -184,7 +268,8 @@ impl<O: Operation> Batcher<O> {
             Err(_) => failed(&calls, &Error::timeout(Step::WaitingForAnswer)),
         };
         let settled = answers.verdicts.into_iter().map(settle);
-        self.road.deliver(&answers.rows, std::iter::once(reply).zip(settled).collect());
+        let settled = std::iter::once(reply).zip(settled).collect();
+        self.road.deliver(&answers.rows, settled, Taken::default());
     }
 }
 

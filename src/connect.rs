@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,10 @@ use tokio_postgres::{CancelToken, NoTls};
 use crate::error::{Error, NetworkFailure, Step};
 use crate::tls::{self, Tls, TlsOptions, peer_certificates};
 
+mod driver;
 mod start_up;
 
+pub(crate) use driver::Driver;
 use start_up::Wanted;
 
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST>
@@ -119,25 +122,26 @@ impl Connector {
     }
 
     /// Connects before `deadline`.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<ClientWrapper, Error> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Client, Error> {
         timeout_at(deadline, self.start())
             .await
             .unwrap_or_else(|_| Err(Error::timeout(Step::Connecting)))
     }
 
-    async fn start(&self) -> Result<ClientWrapper, Error> {
+    async fn start(&self) -> Result<Client, Error> {
         let stream = self.open().await?;
         let started = start_up::start(stream, &self.parameters()).await?;
         let password = self.password(started.wanted).await?;
         let config = self.log_in(password.as_deref());
         let (client, connection) =
             config.connect_raw(started.stream, NoTls).await.map_err(log_in_failed)?;
-        let task = tokio::spawn(async move {
+        let driver = Driver::new(async move {
             // The error is not lost: whoever waits for an answer gets it, and the pool drops a closed connection.
             let _ = connection.await;
         });
         // From here on the task ends with the client, also where the time runs out below.
-        let client = ClientWrapper::new(client, task);
+        let client = ClientWrapper::new(client, tokio::spawn(Arc::clone(&driver).run()));
+        let client = Client { client, driver };
         if let Some(sql) = &self.settings.after_connecting {
             client.batch_execute(sql).await?;
         }
@@ -315,6 +319,20 @@ fn set_keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
         options = options.with_time(after).with_interval(PROBE_INTERVAL).with_retries(PROBES);
     }
     SockRef::from(stream).set_tcp_keepalive(&options)
+}
+
+/// An open connection.
+pub(crate) struct Client {
+    client: ClientWrapper,
+    pub(crate) driver: Arc<Driver>,
+}
+
+impl Deref for Client {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.client
+    }
 }
 
 /// Asks the server for TLS. The messages are pg's.

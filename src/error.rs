@@ -35,6 +35,8 @@ pub enum Kind {
     Caller(u32),
     /// The sessions were closed.
     Closed,
+    /// Too many calls wait already.
+    QueueFull,
     /// The table does not fit the fields.
     Table,
     /// The caller's arguments are wrong.
@@ -119,6 +121,14 @@ impl Error {
     /// Something that cannot happen happened.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
+    }
+
+    /// Too many calls wait already.
+    pub(crate) fn queue_full(limit: usize) -> Self {
+        let message = format!(
+            "{limit} calls are waiting already, the most that maxQueue allows: the database does not keep up"
+        );
+        Self::new(Kind::QueueFull, message)
     }
 
     /// The sessions were closed before the call.

@@ -12,7 +12,11 @@
 //! | [`table`] | creates the table, adopts it, verifies it |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
-//! | [`metronome`] | keeps deadlines from waking threads |
+//! | [`handle`] | what a session is known by in lists |
+//! | [`advisory`] | keys of the locks that processes agree on |
+//! | [`background`] | when expired rows are removed, and how fast |
+//! | [`pieces`] | work on many sessions, in short transactions |
+//! | [`eager`], [`metronome`] | no thread is woken that need not be |
 //! | [`attempt`] | one batch's way to the server and back |
 //! | [`operations`] | what is sent for a batch and how its answer is read: one file per operation |
 //! | [`retry`] | which failure of which operation may run again |
@@ -22,14 +26,19 @@
 //! | [`row`], [`text`] | a session's row; values as text, in and out |
 //! | [`error`], [`stats`] | the one error; the counters |
 
+mod advisory;
 mod attempt;
+pub mod background;
 mod batcher;
 pub mod connect;
+mod eager;
 pub mod error;
 pub mod fields;
+pub mod handle;
 mod metronome;
 mod operations;
 pub mod options;
+mod pieces;
 mod pool;
 mod retry;
 mod road;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How many sessions a list shows if the caller does not say.
+pub const LIST_LIMIT: u32 = 1_000;
+
 /// How sessions are kept. `Options::default()` holds the defaults that the documentation names.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +18,8 @@ pub struct Options {
     pub create_table: bool,
     /// How many connections at most.
     pub max_connections: usize,
+    /// How many calls may wait for a batch to leave with; one more fails at once.
+    pub max_queue: usize,
     /// The longest wait for a connection, new or returned.
     pub connect_timeout: Duration,
     /// The longest wait for an answer.
@@ -25,8 +30,25 @@ pub struct Options {
     pub batch: bool,
     /// Functions that DEFAULT, CHECK and GENERATED may call besides the well-known ones: `f` or `schema.f`.
     pub allowed_functions: Vec<String>,
+    /// How often expired rows are removed, roughly; `None`: never.
+    pub prune_interval: Option<Duration>,
+    /// How many live sessions there may be with the same value of a field.
+    pub max_sessions: Option<MaxSessions>,
+    /// Whether the table is only looked after: columns that no field names are fine, since nothing is created.
+    pub only_maintains: bool,
     /// Whether field names are folded to lower case, as PostgreSQL folds names without quotes.
     pub fold_names: bool,
+}
+
+/// A limit to the live sessions of, say, one user. NULL is not limited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaxSessions {
+    /// The field.
+    pub by: String,
+    /// How many.
+    pub limit: u32,
+    /// Whether there shall be an index on the field.
+    pub index: bool,
 }
 
 impl Default for Options {
@@ -37,11 +59,15 @@ impl Default for Options {
             schema_name: None,
             create_table: true,
             max_connections: 4,
+            max_queue: 100_000,
             connect_timeout: Duration::from_millis(10_000),
             query_timeout: Duration::from_millis(10_000),
             prepare: true,
             batch: true,
             allowed_functions: Vec::new(),
+            prune_interval: Some(Duration::from_millis(900_000)),
+            max_sessions: None,
+            only_maintains: false,
             fold_names: false,
         }
     }

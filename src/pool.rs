@@ -10,12 +10,11 @@ use std::time::Duration;
 use deadpool::managed::{
     self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
-use deadpool_postgres::ClientWrapper;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
 
-use crate::connect::{Connector, Settings};
+use crate::connect::{Client, Connector, Settings};
 use crate::error::{Error, Step};
 use crate::options::Options;
 
@@ -26,20 +25,32 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// must not fill the server's memory.
 const MAX_STATEMENTS: usize = 200;
 
+mod around;
+
+pub(crate) use around::Around;
+
 /// A statement with its parameters.
 pub(crate) struct Request {
     pub(crate) sql: Arc<str>,
     pub(crate) params: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
+    /// What else belongs into its transaction.
+    around: Option<Box<Around>>,
 }
 
 impl Request {
     pub(crate) fn new(sql: &Arc<str>) -> Self {
-        Self { sql: Arc::clone(sql), params: Vec::new() }
+        Self { sql: Arc::clone(sql), params: Vec::new(), around: None }
     }
 
     /// Adds a parameter. The type is what an unprepared statement declares; `UNKNOWN` lets the server find it out.
     pub(crate) fn with(mut self, value: impl ToSql + Sync + Send + 'static, ty: Type) -> Self {
         self.params.push((Box::new(value), ty));
+        self
+    }
+
+    /// Puts it into a transaction with other statements.
+    pub(crate) fn around(mut self, around: Around) -> Self {
+        self.around = Some(Box::new(around));
         self
     }
 }
@@ -125,15 +136,15 @@ struct Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = ClientWrapper;
+    type Type = Client;
     type Error = Error;
 
-    async fn create(&self) -> Result<ClientWrapper, Error> {
+    async fn create(&self) -> Result<Client, Error> {
         let deadline = Instant::now() + self.connect_timeout;
         self.connector.connect(deadline).await
     }
 
-    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Error> {
         if client.is_closed() {
             return Err(RecycleError::Backend(Error::terminated()));
         }
@@ -160,6 +171,9 @@ impl Connection {
         request: &Request,
         deadline: Instant,
     ) -> Result<Vec<Row>, Error> {
+        if let Some(around) = &request.around {
+            return self.run_around(request, around, deadline).await;
+        }
         let client = self.client()?;
         let begin = Instant::now();
         let deadline = deadline.min(begin + self.limits.query);
@@ -189,7 +203,7 @@ impl Connection {
 
     async fn send(
         &self,
-        client: &ClientWrapper,
+        client: &Client,
         request: &Request,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         if !self.limits.prepare {
@@ -198,21 +212,32 @@ impl Connection {
                 .iter()
                 .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
                 .collect();
-            return client.query_typed(&request.sql, &params).await;
+            return client.driver.send(client.query_typed(&request.sql, &params)).await;
         }
+        let statement = self.prepare(client, request).await?;
+        let params: Vec<&(dyn ToSql + Sync)> =
+            request.params.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
+        client.driver.send(client.query(&statement, &params)).await
+    }
+
+    async fn prepare(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Statement, tokio_postgres::Error> {
         if client.statement_cache.size() >= MAX_STATEMENTS {
             client.statement_cache.clear();
         }
-        let statement = client.prepare_cached(&request.sql).await?;
-        let params: Vec<&(dyn ToSql + Sync)> =
-            request.params.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
-        client.query(&statement, &params).await
+        client.prepare_cached(&request.sql).await
     }
 
     /// Forgets the statement prepared for `request`: the schema changed under it.
     pub(crate) fn forget(&self, request: &Request) {
         if let Ok(client) = self.client() {
             client.statement_cache.remove(&request.sql, &[]);
+        }
+        if let Some(around) = &request.around {
+            around.before.iter().chain(&around.after).for_each(|request| self.forget(request));
         }
     }
 
@@ -238,7 +263,7 @@ impl Connection {
         self.broken.store(false, Ordering::Relaxed);
     }
 
-    fn give_up(&self, client: &ClientWrapper) {
+    fn give_up(&self, client: &Client) {
         self.broken.store(true, Ordering::Relaxed);
         if !self.given_up.swap(true, Ordering::Relaxed) {
             let token = client.cancel_token();
@@ -247,7 +272,7 @@ impl Connection {
         }
     }
 
-    fn client(&self) -> Result<&ClientWrapper, Error> {
+    fn client(&self) -> Result<&Client, Error> {
         self.object
             .as_deref()
             .ok_or_else(|| Error::internal("a connection was used after its return"))

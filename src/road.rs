@@ -13,7 +13,7 @@ use crate::metronome::Metronome;
 use crate::operations::Answer;
 use crate::options::Options;
 use crate::pool::Pool;
-use crate::row::SessionRow;
+use crate::row::{ListedRow, SessionRow};
 use crate::stats::{Counters, Stats};
 
 /// Larger batches gain nothing, and their answers would hold the event loop.
@@ -23,8 +23,30 @@ const BATCHES_AWAY: usize = 2;
 
 /// Takes the outcomes of a batch: one call of this for all of them.
 pub trait Sink: Send + Sync {
-    /// `rows` holds what [`Answer::Row`] points at.
-    fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]);
+    /// `rows` holds what [`Answer::Row`] points at. `taken` is to be dropped when whoever asked has the outcomes:
+    /// a caller that is slower than the server is not buried under them.
+    fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)], taken: Taken);
+    /// Takes an error to which no call belongs; `table`: whose work failed.
+    fn report(&self, error: &Error, table: &str);
+}
+
+/// Outcomes that are on their way to whoever asked, until it is dropped.
+#[derive(Default)]
+pub struct Taken(Option<Box<dyn FnOnce() + Send>>);
+
+impl Taken {
+    /// `then` is called when the outcomes have been taken.
+    pub(crate) fn then(then: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(then)))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
 }
 
 /// Where a call's outcome goes.
@@ -42,6 +64,8 @@ pub enum Outcome {
     Session(Option<SessionRow>),
     /// Done, or there was nothing to do.
     Done(bool),
+    /// The rows of a list.
+    Listed(Vec<ListedRow>),
 }
 
 /// What all queues of a `Sessions` share.
@@ -52,6 +76,8 @@ pub(crate) struct Road {
     pub(crate) limits: Limits,
     sink: Option<Arc<dyn Sink>>,
     metronome: Arc<Metronome>,
+    /// Calls that wait for a batch, in all queues.
+    pub(crate) waiting: AtomicUsize,
     /// Calls that have not settled.
     outstanding: AtomicUsize,
     all_settled: Notify,
@@ -64,6 +90,8 @@ pub(crate) struct Road {
 pub(crate) struct Limits {
     /// Calls in a batch.
     pub(crate) batch: usize,
+    /// Calls that may wait.
+    pub(crate) queue: usize,
     /// Batches away at once.
     pub(crate) away: usize,
     /// The longest that a call takes.
@@ -85,7 +113,13 @@ impl Road {
             sink,
             metronome: Arc::default(),
             runtime,
-            limits: Limits { batch, away, call_timeout: options.call_timeout() },
+            limits: Limits {
+                batch,
+                away,
+                queue: options.max_queue,
+                call_timeout: options.call_timeout(),
+            },
+            waiting: AtomicUsize::new(0),
             outstanding: AtomicUsize::new(0),
             all_settled: Notify::new(),
             alone: Semaphore::new((options.max_connections / 2).max(1)),
@@ -100,7 +134,12 @@ impl Road {
     }
 
     /// Settles calls.
-    pub(crate) fn deliver(&self, rows: &[Row], settled: Vec<(Reply, Result<Answer, Error>)>) {
+    pub(crate) fn deliver(
+        &self,
+        rows: &[Row],
+        settled: Vec<(Reply, Result<Answer, Error>)>,
+        taken: Taken,
+    ) {
         let count = settled.len();
         // Counted out in any case: were a sink to panic, `settled` would wait for ever.
         let _out = Work { road: self, count };
@@ -116,7 +155,14 @@ impl Road {
             }
         }
         if let (Some(sink), false) = (&self.sink, numbered.is_empty()) {
-            sink.deliver(rows, &numbered);
+            sink.deliver(rows, &numbered, taken);
+        }
+    }
+
+    /// Tells of an error to which no call belongs.
+    pub(crate) fn report(&self, error: &Error, table: &str) {
+        if let Some(sink) = &self.sink {
+            sink.report(error, table);
         }
     }
 
@@ -130,6 +176,7 @@ impl Road {
             calls: self.counters.calls.get(),
             batches: self.counters.batches.get(),
             errors: self.counters.errors.get(),
+            pruned: self.counters.pruned.get(),
         }
     }
 
@@ -180,5 +227,8 @@ fn owned(rows: &[Row], outcome: Result<Answer, Error>) -> Result<Outcome, Error>
         },
         Answer::NoSession => Ok(Outcome::Session(None)),
         Answer::Done(done) => Ok(Outcome::Done(done)),
+        Answer::Rows => {
+            rows.iter().map(ListedRow::read).collect::<Result<_, Error>>().map(Outcome::Listed)
+        }
     }
 }

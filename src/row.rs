@@ -26,24 +26,56 @@ pub struct SessionRow {
     pub fields: Vec<Option<String>>,
 }
 
+/// A session in a list: everything but its id.
+#[derive(Clone, Debug)]
+pub struct ListedRow {
+    /// What the session is known by in lists, see [`crate::handle`].
+    pub handle: String,
+    /// When it was created.
+    pub creation_date: DateTime<Utc>,
+    /// When it was created or extended last.
+    pub last_updated: DateTime<Utc>,
+    /// When it ends.
+    pub expiration: DateTime<Utc>,
+    /// Its fields, as in [`SessionRow::fields`].
+    pub fields: Vec<Option<String>>,
+}
+
 impl SessionRow {
     pub(crate) fn read(row: &Row) -> Result<Self, Error> {
-        let time = |place| {
-            DateTime::from_timestamp_micros(microseconds(row, place)?)
-                .ok_or_else(|| Error::internal("a session's time is out of range"))
-        };
-        let field = |place| {
-            let mut text = String::new();
-            Ok(write_field(row, place, &mut text)?.then_some(text))
-        };
         Ok(Self {
             id: SessionId::from_uuid(row.try_get::<_, Uuid>(0)?),
-            creation_date: time(1)?,
-            last_updated: time(2)?,
-            expiration: time(3)?,
-            fields: (4..row.len()).map(field).collect::<Result<_, Error>>()?,
+            creation_date: time(row, 1)?,
+            last_updated: time(row, 2)?,
+            expiration: time(row, 3)?,
+            fields: fields(row)?,
         })
     }
+}
+
+impl ListedRow {
+    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            handle: row.try_get(0)?,
+            creation_date: time(row, 1)?,
+            last_updated: time(row, 2)?,
+            expiration: time(row, 3)?,
+            fields: fields(row)?,
+        })
+    }
+}
+
+fn time(row: &Row, place: usize) -> Result<DateTime<Utc>, Error> {
+    DateTime::from_timestamp_micros(microseconds(row, place)?)
+        .ok_or_else(|| Error::internal("a session's time is out of range"))
+}
+
+fn fields(row: &Row) -> Result<Vec<Option<String>>, Error> {
+    let field = |place| {
+        let mut text = String::new();
+        Ok(write_field(row, place, &mut text)?.then_some(text))
+    };
+    (4..row.len()).map(field).collect()
 }
 
 /// A time in microseconds since 1970; `i64::MAX` and `i64::MIN` are PostgreSQL's infinities.

@@ -8,17 +8,23 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
+use crate::background::{self, Pruner, Stop};
 use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
-use crate::fields::{FieldSpec, check_fields};
+use crate::fields::{Field, FieldSpec, check_fields};
+use crate::handle;
 use crate::operations::columns::Reader;
 use crate::operations::create::Create;
 use crate::operations::destroy::destroy;
+use crate::operations::destroy_all::DestroyAll;
 use crate::operations::extend::extend;
+use crate::operations::figures::Count;
+use crate::operations::list::List;
 use crate::operations::locking::Locking;
 use crate::operations::validate::{self, Validate};
 use crate::options::Options;
+use crate::pieces;
 use crate::pool::Pool;
 use crate::road::Road;
 use crate::session_id::SessionId;
@@ -27,8 +33,11 @@ use crate::table::{self, Table};
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
-pub use crate::road::{Outcome, Reply, Sink};
-pub use crate::row::SessionRow;
+pub use crate::operations::figures::Figures;
+pub use crate::operations::list::Listing;
+pub use crate::operations::search::{Condition, Search, Wanted};
+pub use crate::road::{Outcome, Reply, Sink, Taken};
+pub use crate::row::{ListedRow, SessionRow};
 pub use crate::text::FieldValue;
 
 /// Calls that name a session.
@@ -49,6 +58,8 @@ pub struct FieldInfo {
     pub column: String,
     /// The OID of the column's type, as it goes over the wire.
     pub oid: u32,
+    /// Whether its values are arrays.
+    pub is_array: bool,
 }
 
 /// One table of sessions.
@@ -68,6 +79,10 @@ struct Queues {
     validate: Arc<Batcher<Validate>>,
     extend: Arc<Batcher<Locking>>,
     destroy: Arc<Batcher<Locking>>,
+    list: Arc<Batcher<List>>,
+    destroy_all: DestroyAll,
+    pruner: Arc<Pruner>,
+    count: Count,
 }
 
 impl Queues {
@@ -77,6 +92,10 @@ impl Queues {
             validate: Batcher::new(Validate::new(&table), road),
             extend: Batcher::new(extend(&table, options.session_length), road),
             destroy: Batcher::new(destroy(&table), road),
+            list: Batcher::new(List::new(&table), road),
+            destroy_all: DestroyAll::new(&table),
+            pruner: prune_in_background(&table, options, road),
+            count: Count::new(&table),
             table,
         }
     }
@@ -86,6 +105,7 @@ impl Queues {
             + self.validate.waiting()
             + self.extend.waiting()
             + self.destroy.waiting()
+            + self.list.waiting()
     }
 }
 
@@ -120,13 +140,21 @@ impl Sessions {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        let fields =
-            check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)?;
+        let fields = self.checked_fields()?;
         let deadline = Instant::now() + self.options.call_timeout();
         let connection = self.road.pool.get(deadline).await?;
         let table = table::set_up(&connection, &fields, &self.options, deadline).await?;
         let queues = self.queues.get_or_init(|| Queues::new(table, &self.options, &self.road));
         Ok(queues.table.notes.clone())
+    }
+
+    /// The statements that [`Self::set_up`] sends where there is no table. Asks no server.
+    pub fn table_statements(&self) -> Result<Vec<String>, Error> {
+        table::statements(&self.checked_fields()?, &self.options)
+    }
+
+    fn checked_fields(&self) -> Result<Vec<Field>, Error> {
+        check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)
     }
 
     fn queues(&self) -> Result<&Queues, Error> {
@@ -136,12 +164,18 @@ impl Sessions {
         self.queues.get().ok_or_else(|| Error::internal("the table has not been set up yet"))
     }
 
+    /// The table's name as the options say.
+    pub fn table_name(&self) -> &str {
+        &self.options.table_name
+    }
+
     /// The fields, in the order in which rows hold them.
     pub fn fields(&self) -> Result<Vec<FieldInfo>, Error> {
         let info = |column: &table::FieldColumn| FieldInfo {
             asked: column.asked.clone(),
             column: column.name.clone(),
             oid: column.oid,
+            is_array: column.is_array,
         };
         Ok(self.queues()?.table.columns.iter().map(info).collect())
     }
@@ -171,7 +205,7 @@ impl Sessions {
     pub async fn validate(&self, id: SessionId) -> Result<Option<SessionRow>, Error> {
         match self.ask(IdOperation::Validate, id).await? {
             Outcome::Session(row) => Ok(row),
-            Outcome::Done(_) => Err(Error::internal("validate was answered by another operation")),
+            _ => Err(Error::internal("validate was answered by another operation")),
         }
     }
 
@@ -186,6 +220,61 @@ impl Sessions {
     /// Removes a session's row. `false`: there was none.
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
         self.ask(IdOperation::Destroy, id).await.map(is_done)
+    }
+
+    /// The live sessions that a search means, newest first.
+    pub async fn list(&self, listing: Listing) -> Result<Vec<ListedRow>, Error> {
+        match self.wait(|reply| self.submit_list(listing, reply)).await? {
+            Outcome::Listed(rows) => Ok(rows),
+            _ => Err(Error::internal("list was answered by another operation")),
+        }
+    }
+
+    /// Ends the live sessions that a search means; how many.
+    ///
+    /// In pieces: after a failure some may have ended. It may be called again.
+    pub async fn destroy_all(&self, search: Search) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        let work = async {
+            let queues = self.queues()?;
+            check_search(&search, queues)?;
+            pieces::destroy_all(&self.road, &queues.destroy_all, Arc::new(search)).await
+        };
+        self.counted(work).await
+    }
+
+    /// Removes the rows of expired sessions; how many. Set `stop` to end it early.
+    ///
+    /// While another process prunes the table, it waits for its turn.
+    pub async fn prune(&self, stop: &Stop) -> Result<u64, Error> {
+        let _work = self.road.begin();
+        self.counted(async { self.queues()?.pruner.prune(&self.road, stop).await }).await
+    }
+
+    /// How many sessions the table holds, and how much room it takes.
+    pub async fn figures(&self) -> Result<Figures, Error> {
+        let _work = self.road.begin();
+        let deadline = Instant::now() + self.road.limits.call_timeout;
+        let work = async {
+            let rows = pieces::run_piece(&self.road, &self.queues()?.count, (), deadline).await?;
+            Count::figures(&rows)
+        };
+        self.counted(work).await
+    }
+
+    /// What the session with this id is known by in lists. Asks no server.
+    pub fn handle(&self, id: SessionId) -> String {
+        handle::of_stored(id.as_uuid())
+    }
+
+    /// Counts a call that is not batched.
+    async fn counted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.road.counters.calls.add(1);
+        let outcome = work.await;
+        if outcome.is_err() {
+            self.road.counters.errors.add(1);
+        }
+        outcome
     }
 
     async fn ask(&self, operation: IdOperation, id: SessionId) -> Result<Outcome, Error> {
@@ -231,10 +320,22 @@ impl Sessions {
         }
     }
 
+    /// Takes in a list.
+    pub fn submit_list(&self, listing: Listing, reply: Reply) {
+        let checked = self.queues().and_then(|queues| {
+            check_search(&listing.search, queues)?;
+            Ok(queues)
+        });
+        match checked {
+            Ok(queues) => queues.list.push([(listing, reply)]),
+            Err(error) => self.refuse(std::iter::once(reply), &error),
+        }
+    }
+
     fn refuse(&self, replies: impl Iterator<Item = Reply>, error: &Error) {
         let refused: Vec<_> = replies.map(|reply| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
-        self.road.deliver(&[], refused);
+        self.road.deliver(&[], refused, Taken::default());
     }
 
     /// The statement of an operation for one session, in the form that runs in a transaction of the caller. `$1` is
@@ -254,6 +355,27 @@ impl Sessions {
         Ok(self.queues()?.create.operation().alone_sql(given, Reader::Pg))
     }
 
+    /// The statement that lists what `search` means, for a connection of the caller. `$1` is the most rows there may
+    /// be, then come those of the search: a value for each condition (an array of texts where any of them will do,
+    /// none for NULL), the excepted ids, the handle.
+    pub fn list_statement_for_pg(&self, search: &Search) -> Result<String, Error> {
+        Ok(self.queues()?.list.operation().sql(search, Reader::Pg))
+    }
+
+    /// The statement that ends what `search` means, for a connection of the caller; it answers how many it `found` and
+    /// how many are `gone`. Its parameters are those of the search.
+    pub fn destroy_all_statement_for_pg(&self, search: &Search) -> Result<String, Error> {
+        Ok(self.queues()?.destroy_all.alone_sql(search))
+    }
+
+    /// What keeps to `max_sessions` in a transaction of the caller: the place of the field; the statement that locks its
+    /// value `$1`; the one that locks the values of the sessions `$1`; the one that ends the oldest, but not the sessions
+    /// `$1`.
+    pub fn limit_for_pg(&self) -> Result<Option<(u16, [String; 3])>, Error> {
+        let limit = self.queues()?.create.operation().limit();
+        Ok(limit.map(|limit| (limit.place(), limit.statements_for_pg().map(str::to_owned))))
+    }
+
     /// What the pool and the queues look like, and what has happened so far.
     pub fn stats(&self) -> Stats {
         self.road.stats(self.queues.get().map_or(0, Queues::waiting))
@@ -262,9 +384,37 @@ impl Sessions {
     /// Waits for what is under way, then closes the connections. Later calls fail; closing again is fine.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        if let Some(queues) = self.queues.get() {
+            queues.pruner.closing.set();
+        }
         self.road.settled().await;
         self.road.pool.close();
     }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        if let Some(queues) = self.queues.get() {
+            queues.pruner.closing.set();
+        }
+    }
+}
+
+fn prune_in_background(table: &Table, options: &Options, road: &Arc<Road>) -> Arc<Pruner> {
+    let pruner = Arc::new(Pruner::new(table));
+    if let Some(interval) = options.prune_interval {
+        let (runtime, road) = (&road.runtime, Arc::downgrade(road));
+        let (worker, name) = (Arc::clone(&pruner), &table.sql_name);
+        runtime.spawn(background::prune_now_and_then(worker, road, interval, name.clone()));
+    }
+    pruner
+}
+
+fn check_search(search: &Search, queues: &Queues) -> Result<(), Error> {
+    if search.fits(queues.table.columns.len()) {
+        return Ok(());
+    }
+    Err(Error::argument("the search names a field that is not there"))
 }
 
 fn is_done(outcome: Outcome) -> bool {

@@ -17,6 +17,8 @@ pub struct Stats {
     pub batches: u64,
     /// Calls that failed so far.
     pub errors: u64,
+    /// Rows of expired sessions removed so far.
+    pub pruned: u64,
 }
 
 /// A number that only grows.
@@ -39,4 +41,5 @@ pub(crate) struct Counters {
     pub(crate) calls: Counter,
     pub(crate) batches: Counter,
     pub(crate) errors: Counter,
+    pub(crate) pruned: Counter,
 }

@@ -15,7 +15,7 @@ use crate::connect::Settings;
 use crate::error::Error;
 use crate::options::StoreOptions;
 use crate::pool::Pool;
-use crate::road::{Reply, Road, Sink};
+use crate::road::{Reply, Road, Sink, Taken};
 use crate::stats::Stats;
 use crate::text::hex;
 
@@ -230,7 +230,7 @@ impl Store {
         let refused: Vec<_> =
             calls.into_iter().map(|(_, reply)| (reply, Err(error.clone()))).collect();
         self.road.take_in(refused.len());
-        self.road.deliver(&[], refused);
+        self.road.deliver(&[], refused, Taken::default());
     }
 
     /// The statements for a connection of the caller.

@@ -28,6 +28,19 @@ pub struct Table {
     pub(crate) columns: Vec<FieldColumn>,
     /// Differences that do no harm, in words.
     pub(crate) notes: Vec<String>,
+    pub(crate) limit: Option<SessionLimit>,
+    /// Such as 150004 for 15.4.
+    pub(crate) server_version: i32,
+}
+
+/// How many live sessions there may be with the same value of a field.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionLimit {
+    /// The field's place among the columns.
+    pub(crate) place: usize,
+    /// Its column's type, with its modifier: what a value becomes in the table.
+    pub(crate) type_name: String,
+    pub(crate) limit: u32,
 }
 
 /// A field's column.
@@ -42,6 +55,8 @@ pub(crate) struct FieldColumn {
     /// The type without modifier; of a domain, its base type. A cast to it never cuts a value; the assignment to the
     /// column then checks its length, as it does for a parameter.
     pub(crate) cast: String,
+    /// Whether its values are arrays.
+    pub(crate) is_array: bool,
 }
 
 /// For each of the three times whether its column is a timestamptz.
@@ -59,6 +74,9 @@ struct Found {
     kind: String,
     columns: HashMap<String, FoundColumn>,
     has_key: bool,
+    /// Columns that an index begins with.
+    indexed: Vec<String>,
+    server_version: i32,
 }
 
 struct FoundColumn {
@@ -67,6 +85,7 @@ struct FoundColumn {
     type_name: String,
     base_oid: u32,
     base_name: String,
+    is_array: bool,
     must_be_given: bool,
 }
 
@@ -84,18 +103,17 @@ pub(crate) async fn set_up(
     options: &Options,
     deadline: Instant,
 ) -> Result<Table, Error> {
-    check_name("tableName", &options.table_name)?;
-    if let Some(schema) = &options.schema_name {
-        check_name("schemaName", schema)?;
-    }
-    let set_up = SetUp { connection, fields, options, deadline };
+    check_names(options)?;
+    let set_up = SetUp { connection: Some(connection), fields, options, deadline };
+    set_up.limited_place()?;
     set_up.check_schema().await?;
     let found = set_up.look().await?;
     if let Some(found) = &found {
         // Before anything is added to what is no table of sessions.
         set_up.verify_session_columns(found)?;
     }
-    if set_up.missing(found.as_ref()).is_empty() {
+    let is_complete = set_up.missing(found.as_ref()).is_empty();
+    if is_complete && (set_up.missing_index(found.as_ref()).is_none() || !options.create_table) {
         return set_up.verify(found).await;
     }
     if !options.create_table {
@@ -104,8 +122,25 @@ pub(crate) async fn set_up(
     set_up.create().await
 }
 
+/// The statements that make the table where there is none.
+pub(crate) fn statements(fields: &[Field], options: &Options) -> Result<Vec<String>, Error> {
+    check_names(options)?;
+    let set_up = SetUp { connection: None, fields, options, deadline: Instant::now() };
+    set_up.limited_place()?;
+    Ok(set_up.ddl(None))
+}
+
+fn check_names(options: &Options) -> Result<(), Error> {
+    check_name("tableName", &options.table_name)?;
+    match &options.schema_name {
+        Some(schema) => check_name("schemaName", schema),
+        None => Ok(()),
+    }
+}
+
 struct SetUp<'a> {
-    connection: &'a Connection,
+    /// `None`: the statements are only written.
+    connection: Option<&'a Connection>,
     fields: &'a [Field],
     options: &'a Options,
     deadline: Instant,
@@ -129,7 +164,11 @@ impl SetUp<'_> {
         if let Some(text) = text {
             request = request.with(text, Type::TEXT);
         }
-        self.connection.run(&request, self.deadline).await
+        self.connection()?.run(&request, self.deadline).await
+    }
+
+    fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.ok_or_else(|| Error::internal("a table is made without a connection"))
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -153,6 +192,8 @@ impl SetUp<'_> {
             name: row.try_get("name")?,
             kind: row.try_get("kind")?,
             has_key: row.try_get("has_key")?,
+            indexed: row.try_get("indexed")?,
+            server_version: row.try_get("server_version")?,
             columns: columns.iter().map(read_column).collect::<Result<_, Error>>()?,
         }))
     }
@@ -194,25 +235,35 @@ impl SetUp<'_> {
     }
 
     async fn create(&self) -> Result<Table, Error> {
-        let run = |sql: String| async move { self.connection.execute(&sql, self.deadline).await };
+        let connection = self.connection()?;
+        let run = |sql: String| async move { connection.execute(&sql, self.deadline).await };
         // Only a commit ends this transaction well. After anything else, also a caller who loses interest, the
         // connection is closed, and with it the transaction.
-        self.connection.hold();
+        connection.hold();
         // Under the other levels, what somebody else committed while the lock was awaited would stay unseen.
         run("BEGIN ISOLATION LEVEL READ COMMITTED".to_owned()).await?;
         // A default with a backslash must mean the same whatever the role's settings are.
         run("SET LOCAL standard_conforming_strings = on".to_owned()).await?;
         run(format!("SELECT pg_advisory_xact_lock({SET_UP_LOCK})")).await?;
-        if let Some(ddl) = self.ddl(self.look().await?.as_ref()) {
+        for ddl in self.ddl(self.look().await?.as_ref()) {
             run(ddl).await?;
         }
         let table = self.verify(self.look().await?).await?;
         run("COMMIT".to_owned()).await?;
-        self.connection.release();
+        connection.release();
         Ok(table)
     }
 
-    fn ddl(&self, found: Option<&Found>) -> Option<String> {
+    /// What makes the table complete.
+    fn ddl(&self, found: Option<&Found>) -> Vec<String> {
+        // The server names the index after table and column, and cuts the name where it has to.
+        let index = self.missing_index(found).map(|column| {
+            format!("CREATE INDEX ON {} ({})", self.asked_name(), quote_name(&column))
+        });
+        self.columns_ddl(found).into_iter().chain(index).collect()
+    }
+
+    fn columns_ddl(&self, found: Option<&Found>) -> Option<String> {
         let definition =
             |field: &Field| format!("{} {}", quote_name(&field.column), field.definition);
         let Some(found) = found else {
@@ -235,6 +286,61 @@ impl SetUp<'_> {
             .collect();
         (!added.is_empty())
             .then(|| format!("ALTER TABLE {} {}", self.asked_name(), added.join(", ")))
+    }
+
+    /// The place of the field that `max_sessions` counts by.
+    fn limited_place(&self) -> Result<Option<usize>, Error> {
+        let Some(limit) = &self.options.max_sessions else { return Ok(None) };
+        let folded = self.options.fold_names.then(|| limit.by.to_ascii_lowercase());
+        let is_it = |field: &Field| {
+            field.asked == limit.by
+                || field.column == limit.by
+                || folded.as_deref() == Some(field.column.as_str())
+        };
+        let place = self.fields.iter().position(is_it).ok_or_else(|| {
+            let known: Vec<String> = self.fields.iter().map(|field| field.asked.clone()).collect();
+            Error::argument(format!(
+                "maxSessions.by: unknown field {:?}; the fields are {}",
+                limit.by,
+                quote_list(&known)
+            ))
+        })?;
+        Ok(Some(place))
+    }
+
+    /// The column that an index is asked for and that none begins with.
+    fn missing_index(&self, found: Option<&Found>) -> Option<String> {
+        let field = self.fields.get(self.limited_place().ok()??)?;
+        self.options.max_sessions.as_ref().filter(|limit| limit.index)?;
+        let Some(found) = found else { return Some(field.column.clone()) };
+        let column = Self::column_of(field, found).map_or(&field.column, |(name, _)| name);
+        // A foreign table's indexes are elsewhere.
+        (found.kind != "f" && !found.indexed.contains(column)).then(|| column.clone())
+    }
+
+    async fn limit(
+        &self,
+        found: &Found,
+        columns: &[FieldColumn],
+    ) -> Result<Option<SessionLimit>, Error> {
+        let (Some(limit), Some(place)) = (&self.options.max_sessions, self.limited_place()?) else {
+            return Ok(None);
+        };
+        let column = columns.get(place).and_then(|column| found.columns.get(&column.name));
+        let column = column.ok_or_else(|| Error::internal("maxSessions.by has no column"))?;
+        let ty = &column.type_name;
+        let probe = format!(
+            "SELECT hash_array(ARRAY[v]), row_number() OVER (PARTITION BY v) FROM (SELECT NULL::{ty} AS v) AS probe"
+        );
+        match self.query(&probe, None).await {
+            Ok(_) => Ok(Some(SessionLimit { place, type_name: ty.clone(), limit: limit.limit })),
+            // There is no such function or operator.
+            Err(error) if error.sqlstate() == Some("42883") => Err(Error::table(format!(
+                "maxSessions.by: column {:?} is {ty}, whose values PostgreSQL cannot compare",
+                limit.by
+            ))),
+            Err(error) => Err(error),
+        }
     }
 
     async fn verify(&self, found: Option<Found>) -> Result<Table, Error> {
@@ -265,11 +371,21 @@ impl SetUp<'_> {
                 name: column_name.clone(),
                 oid: column.base_oid,
                 cast: column.base_name.clone(),
+                is_array: column.is_array,
             });
         }
-        self.refuse_columns_we_cannot_fill(&found, &columns)?;
+        if !self.options.only_maintains {
+            self.refuse_columns_we_cannot_fill(&found, &columns)?;
+        }
+        let limit = self.limit(&found, &columns).await?;
+        if let Some(column) = self.missing_index(Some(&found)) {
+            notes.push(format!(
+                "no index of table {name} begins with {column:?}, which maxSessions asks for; \
+                 without one, each create reads the whole table"
+            ));
+        }
         let sql_name = format!("{}.{}", quote_name(&found.schema), quote_name(&found.name));
-        Ok(Table { sql_name, clocks, columns, notes })
+        Ok(Table { sql_name, clocks, columns, notes, limit, server_version: found.server_version })
     }
 
     fn verify_session_columns(&self, found: &Found) -> Result<Clocks, Error> {
@@ -374,6 +490,7 @@ fn read_column(row: &tokio_postgres::Row) -> Result<(String, FoundColumn), Error
         type_name: row.try_get("type_name")?,
         base_oid: row.try_get("base_oid")?,
         base_name: row.try_get("base_name")?,
+        is_array: row.try_get("is_array")?,
         must_be_given: row.try_get("must_be_given")?,
     };
     Ok((row.try_get("name")?, column))
@@ -388,7 +505,10 @@ const LOOK_TABLE: &str = "
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
-                 AND i.indnkeyatts = 1 AND a.attname = 'sess_id') AS has_key
+                 AND i.indnkeyatts = 1 AND a.attname = 'sess_id') AS has_key,
+       ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+             WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL) AS indexed,
+       current_setting('server_version_num')::int AS server_version
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass($1)";
 
@@ -403,6 +523,7 @@ WITH RECURSIVE base (attnum, oid, next) AS (
 SELECT a.attname::text AS name, a.atttypid AS type_oid, a.atttypmod AS modifier,
        format_type(a.atttypid, a.atttypmod) AS type_name,
        base.oid AS base_oid, format_type(base.oid, -1) AS base_name,
+       (SELECT typcategory = 'A' FROM pg_type WHERE oid = base.oid) AS is_array,
        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS must_be_given
 FROM pg_attribute a JOIN base ON base.attnum = a.attnum AND base.next = 0
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";

@@ -42,6 +42,16 @@ function runModule(source) {
 }
 
 /**
+ * Runs the package's command.
+ *
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+function runCommand(args, env) {
+  return runNode([path.join(ROOT, 'bin/pg-sess-rs.js'), ...args], env)
+}
+
+/**
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {Promise<{ code: number | null, stdout: string, stderr: string, lingered: number }>} `code` is null if it
@@ -66,4 +76,4 @@ function runNode(args, env) {
   })
 }
 
-module.exports = { runModule, runScript }
+module.exports = { runCommand, runModule, runScript }

@@ -69,7 +69,7 @@ for (const sid of [undefined, null, 5, {}, 'some id']) {
 sessions.extend()
 
 expect<Equal<ReturnType<typeof sessions.stats>, Stats>>()
-expect<Equal<Stats, Record<'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors', number>>>()
+expect<Equal<Stats, Record<'size' | 'idle' | 'waiting' | 'calls' | 'batches' | 'errors' | 'pruned', number>>>()
 expect<Equal<ReturnType<typeof sessions.close>, Promise<void>>>()
 {
   await using short = await connect(url, { fields: { user_id: 'INT' } })
@@ -78,11 +78,86 @@ expect<Equal<ReturnType<typeof sessions.close>, Promise<void>>>()
 // @ts-expect-error it closes asynchronously
 Symbol.dispose in sessions && sessions[Symbol.dispose]()
 
+// Many sessions.
+const FIELD_LIST = [{ field: 'userId', datatype: 'INT NOT NULL' }] as const
+const many = await connect(url, {
+  fields: {
+    user_id: 'INT NOT NULL',
+    device: 'TEXT',
+    roles: 'TEXT[]',
+    n: 'INT GENERATED ALWAYS AS (1) STORED',
+    own: 'my_enum'
+  }
+})
+expect<
+  Equal<
+    Awaited<ReturnType<typeof many.list>>[number],
+    {
+      handle: string
+      sess_creation_date: Date
+      sess_last_updated: Date
+      sess_expiration: Date
+      user_id: number
+      device: string | null
+      roles: (string | null)[] | null
+      n: number | null
+      own: any
+    }
+  >
+>()
+many.list({ user_id: 1 })
+many.list({ user_id: [1, '2', null], device: null }, { limit: 5 })
+many.list({ roles: ['a', 'b'] })
+many.list({ n: 1, own: {} })
+many.list({}, { all: true })
+expect<Equal<ReturnType<typeof many.destroyAll>, Promise<number>>>()
+many.destroyAll({ user_id: 1 }, { except: ['some id', undefined], only: 'handle' })
+many.destroyAll({}, { all: true, except: undefined })
+expect<Equal<ReturnType<typeof many.handle>, string | null>>()
+// @ts-expect-error everyone by mistake
+many.list({})
+// @ts-expect-error everyone by mistake
+many.destroyAll({})
+// @ts-expect-error everyone by mistake
+many.destroyAll({ user_id: undefined })
+// @ts-expect-error everyone by mistake
+many.destroyAll()
+// @ts-expect-error both some and everyone
+many.destroyAll({ user_id: 1 }, { all: true })
+// @ts-expect-error everything by mistake
+many.destroyAll({ user_id: 1 }, { only: undefined })
+// @ts-expect-error no such field
+many.list({ user_nam: 1 })
+// @ts-expect-error a number
+many.list({ user_id: true })
+// @ts-expect-error its arrays are values
+many.list({ roles: [['a'], ['b']] })
+// @ts-expect-error a listed row has no id
+;(await many.list({ user_id: 1 }))[0]?.sess_id
+
+// Limits.
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id', limit: 5, index: true } })
+await connect(url, { fields: FIELD_LIST, maxSessions: { by: 'userId', limit: 5 } })
+await connect(url, { fields: config, maxSessions: { by: 'whatever', limit: 5 } })
+// @ts-expect-error no such field
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user', limit: 5 } })
+// @ts-expect-error no limit
+await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id' } })
+
+// Pruning.
+expect<Equal<ReturnType<typeof many.prune>, Promise<number>>>()
+many.prune({ signal: AbortSignal.timeout(5) })
+many.prune({ signal: undefined })
+await connect(url, { fields: {}, pruneInterval: false })
+// @ts-expect-error true says not how often
+await connect(url, { fields: {}, pruneInterval: true })
+
 // A list of fields means the same.
 const listed = await connect(url, { fields: [{ field: 'userId', datatype: 'INT NOT NULL' }] })
 expect<Equal<Awaited<ReturnType<typeof listed.create>>, Row<{ userId: 'INT NOT NULL' }>>>()
 const FIELDS = [{ field: 'userId', datatype: 'INT NOT NULL' }] as const
 const named: Sessions<typeof FIELDS> = await connect(url, { fields: FIELDS })
+many satisfies Sessions
 const other: Sessions<{ userId: 'INT NOT NULL' }> = listed
 const whatever: Sessions = sessions
 // @ts-expect-error other fields
@@ -95,6 +170,7 @@ declare const config: Record<string, string>
 const loose = await connect(url, { fields: config })
 expect<Equal<Awaited<ReturnType<typeof loose.create>>['whatever'], any>>()
 ;(await loose.create({ whatever: 1 })).whatever.toFixed()
+loose.list({ whatever: 1 })
 
 // Options.
 const options: ConnectOptions<{ user_id: 'INT' }>[] = [

@@ -65,15 +65,21 @@ class RequestSessions {
   async create(values) {
     this.#refuseLate('create')
     const row = await this.#sessions.create(values)
+    const [session, change] = [this.#req.session, this.#change]
     try {
       this.#refuseLate('create')
-      await this.#endSent()
+      // First, so that the cookie goes along if the headers go out while the old session is ended.
+      this.#give(row)
+      await this.#end(session)
     } catch (error) {
+      this.#req.session = session
+      this.#change = change
       await this.#sessions.destroy(row.sess_id)
       throw error
     }
+    this.#sent = undefined
     this.#failure = undefined
-    return this.#give(row)
+    return row
   }
 
   /** @param {unknown} values */
@@ -187,11 +193,14 @@ class RequestSessions {
     if (mayHaveCookie) this.#changeCookie(null)
   }
 
-  /** Ends the session that the request came with: a new one must not be known to whoever knew that one. */
-  async #endSent() {
-    const id = this.#req.session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
+  /**
+   * Ends the session that the request came with: a new one must not be known to whoever knew that one.
+   *
+   * @param {Row | null} session
+   */
+  async #end(session) {
+    const id = session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
     if (id !== undefined) await this.#sessions.destroy(id)
-    this.#sent = undefined
   }
 
   /** @param {null | Row} change */

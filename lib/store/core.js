@@ -7,6 +7,9 @@ const { Group, MAX_GROUP, NativeStoreCore, Questions, Waiting } = require('../na
 
 /** @typedef {{ [statement: string]: string }} Statements for a connection of the caller */
 
+/** Reads an outcome that is one text. @type {any} */
+const TEXTS = { read: (/** @type {import('../packed.js').Answer} */ answer) => answer.textAt(answer.skipTexts(1)) }
+
 class StoreCore {
   #native
   #waiting
@@ -20,11 +23,12 @@ class StoreCore {
    * @param {import('../../native/binding.js').GivenStoreOptions} options
    * @param {import('../errors.js').ErrorClasses} classes
    * @param {import('../connection.js').Answers} answers
+   * @param {(error: Error, table: string) => void} report takes an error to which no call belongs
    */
-  constructor(settings, options, classes, answers) {
+  constructor(settings, options, classes, answers, report) {
     const questions = new Questions(answers)
-    const waiting = new Waiting(classes, questions)
-    waiting.readRow = answer => answer.textAt(answer.skipTexts(1))
+    const waiting = new Waiting(classes, questions, report)
+    waiting.reader = TEXTS
     this.#waiting = waiting
     this.#native = new NativeStoreCore(settings, options, message => waiting.receive(message))
     questions.native = new WeakRef(this.#native)

@@ -28,10 +28,11 @@ class StoreTable {
   /**
    * @param {unknown} source what to connect to
    * @param {GivenStoreOptions} options
+   * @param {(error: Error, table: string) => void} report takes an error to which no call belongs
    */
-  constructor(source, options) {
+  constructor(source, options, report) {
     const { settings, answers, pg, timeouts, maxConnections, throughCaller } = resolveConnection(source)
-    this.#core = new StoreCore(settings, { maxConnections, ...timeouts, ...options }, pg, answers)
+    this.#core = new StoreCore(settings, { maxConnections, ...timeouts, ...options }, pg, answers, report)
     this.#source = source
     this.#throughCaller = throughCaller
   }

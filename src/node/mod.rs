@@ -7,27 +7,31 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Function, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
 
+use crate::background::Stop;
 use crate::connect::{Caller, Password, Settings};
 use crate::fields::FieldSpec;
 use crate::operations::Answer;
-use crate::options::Options;
+use crate::options::{LIST_LIMIT, MaxSessions, Options};
 use crate::session_id::SessionId;
-use crate::sessions::{FieldValue, IdOperation, NewSession, Reply, Sessions, Sink};
+use crate::sessions::{
+    FieldValue, IdOperation, Listing, NewSession, Reply, Search, Sessions, Sink, Taken,
+};
 use crate::tls::TlsOptions;
 
 mod packed;
 mod questions;
+mod searches;
 mod store;
 
 use questions::Questions;
@@ -121,12 +125,26 @@ pub struct SessionsOptions {
     pub schema_name: Option<String>,
     pub create_table: Option<bool>,
     pub max_connections: Option<u32>,
+    pub max_queue: Option<f64>,
     pub connect_timeout: Option<f64>,
     pub query_timeout: Option<f64>,
     pub prepare: Option<bool>,
     pub batch: Option<bool>,
     pub allowed_functions: Option<Vec<String>>,
+    /// 0: never.
+    pub prune_interval: Option<f64>,
+    pub max_sessions: Option<MaxSessionsOption>,
+    pub only_maintains: Option<bool>,
     pub fold_names: Option<bool>,
+}
+
+/// How many live sessions there may be with the same value of a field.
+#[napi(object)]
+#[allow(missing_docs, reason = "described in options.rs")]
+pub struct MaxSessionsOption {
+    pub by: String,
+    pub limit: u32,
+    pub index: Option<bool>,
 }
 
 /// What `stats()` gives.
@@ -139,6 +157,7 @@ pub struct CoreStats {
     pub calls: f64,
     pub batches: f64,
     pub errors: f64,
+    pub pruned: f64,
 }
 
 /// Which operation a packed list of ids is for.
@@ -164,9 +183,14 @@ impl From<IdCall> for IdOperation {
 struct Deliveries(Arc<Receiver>);
 
 impl Deliveries {
-    fn send(&self, message: String) {
+    fn send(&self, message: String, taken: Taken) {
+        let taken = move |_, _| {
+            drop(taken);
+            Ok(())
+        };
         // A receiver that is gone belongs to a thread that has ended: nobody waits for the outcome.
-        let _ = self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+        let mode = ThreadsafeFunctionCallMode::NonBlocking;
+        let _ = self.0.call_with_return_value(message, mode, taken);
     }
 }
 
@@ -175,8 +199,13 @@ impl Sink for Deliveries {
         &self,
         rows: &[Row],
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
+        taken: Taken,
     ) {
-        self.send(packed::outcomes(rows, outcomes));
+        self.send(packed::outcomes(rows, outcomes), taken);
+    }
+
+    fn report(&self, error: &crate::error::Error, table: &str) {
+        self.send(packed::report(error, table), Taken::default());
     }
 }
 
@@ -186,7 +215,16 @@ pub struct Core {
     sessions: Arc<Sessions>,
     deliveries: Arc<Deliveries>,
     questions: Arc<Questions>,
+    /// Those under way, by the numbers of their calls.
+    prunes: Prunes,
     runtime: Handle,
+}
+
+type Prunes = Arc<Mutex<HashMap<i64, Arc<Stop>>>>;
+
+/// No code that can panic runs under the lock.
+fn lock(prunes: &Prunes) -> MutexGuard<'_, HashMap<i64, Arc<Stop>>> {
+    prunes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[napi]
@@ -215,23 +253,38 @@ impl Core {
             Some(Arc::clone(&deliveries) as Arc<dyn Sink>),
         )
         .map_err(|error| Error::from_reason(error.to_string()))?;
-        Ok(Self { sessions: Arc::new(sessions), deliveries, questions, runtime })
+        Ok(Self {
+            sessions: Arc::new(sessions),
+            deliveries,
+            questions,
+            prunes: Prunes::default(),
+            runtime,
+        })
     }
 
     /// Sets up the table; the outcome of call `number` describes it.
     #[napi(catch_unwind)]
     pub fn set_up(&self, number: i64) {
-        let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            let notes = sessions.set_up().await?;
+            packed::table(&sessions, &notes)
+        });
+    }
+
+    /// Does what is not batched; its outcome is that of call `number`.
+    fn single(
+        &self,
+        number: i64,
+        work: impl Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
+    ) {
+        let deliveries = Arc::clone(&self.deliveries);
         self.runtime.spawn(async move {
             // A task of its own, so that a panic in it is an outcome, too.
-            let work = tokio::spawn(async move {
-                let notes = sessions.set_up().await?;
-                packed::table(&sessions, &notes)
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
+                Err(crate::error::Error::internal("a panic in the core ended this call"))
             });
-            let outcome = work.await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended the set-up"))
-            });
-            deliveries.send(packed::single(number, outcome));
+            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 
@@ -250,7 +303,7 @@ impl Core {
             }
         }
         if !unknown.is_empty() {
-            self.deliveries.deliver(&[], &unknown);
+            self.deliveries.deliver(&[], &unknown, Taken::default());
         }
         if !known.is_empty() {
             self.sessions.submit_ids(operation, known);
@@ -270,6 +323,100 @@ impl Core {
         });
         self.sessions.submit_creates(calls.collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Lists the sessions that a search means, at most `limit` of them.
+    #[napi(catch_unwind)]
+    pub fn list(&self, number: i64, search: String, limit: Option<u32>) -> Result<()> {
+        let limit = limit.unwrap_or(LIST_LIMIT);
+        let search = wanted(&search)?.unwrap_or_default();
+        self.sessions.submit_list(Listing { search, limit }, Reply::Number(number.unsigned_abs()));
+        Ok(())
+    }
+
+    /// Ends the sessions that a search means; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn destroy_all(&self, number: i64, search: String) -> Result<()> {
+        let search = wanted(&search)?;
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            match search {
+                Some(search) => sessions.destroy_all(search).await.map(Value::from),
+                None => Ok(Value::from(0)),
+            }
+        });
+        Ok(())
+    }
+
+    /// Removes the rows of expired sessions; the outcome of call `number` is how many.
+    #[napi(catch_unwind)]
+    pub fn prune(&self, number: i64) {
+        let stop = Arc::new(Stop::default());
+        let sessions = Arc::clone(&self.sessions);
+        lock(&self.prunes).insert(number, Arc::clone(&stop));
+        let prunes = Arc::clone(&self.prunes);
+        self.single(number, async move {
+            let outcome = sessions.prune(&stop).await;
+            lock(&prunes).remove(&number);
+            outcome.map(Value::from)
+        });
+    }
+
+    /// Ends the prune of call `number` early.
+    #[napi(catch_unwind)]
+    pub fn stop_prune(&self, number: i64) {
+        if let Some(stop) = lock(&self.prunes).get(&number) {
+            stop.set();
+        }
+    }
+
+    /// How many sessions the table holds, and how much room it takes; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn figures(&self, number: i64) {
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move {
+            let figures = sessions.figures().await?;
+            Ok(json!({ "live": figures.live, "expired": figures.expired, "bytes": figures.bytes }))
+        });
+    }
+
+    /// The statements that make the table where there is none; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn table_statements(&self, number: i64) {
+        let sessions = Arc::clone(&self.sessions);
+        self.single(number, async move { sessions.table_statements().map(Value::from) });
+    }
+
+    /// The handle of an id, or null if it is none.
+    #[napi(catch_unwind)]
+    pub fn handle(&self, text: String) -> Option<String> {
+        SessionId::parse(&text).map(|id| self.sessions.handle(id))
+    }
+
+    /// The table's name as the options say.
+    #[napi(catch_unwind)]
+    pub fn table_name(&self) -> String {
+        self.sessions.table_name().to_owned()
+    }
+
+    /// How many sessions a list shows if the caller does not say.
+    #[napi(catch_unwind)]
+    pub fn list_limit(&self) -> u32 {
+        LIST_LIMIT
+    }
+
+    /// The statement that lists what a search means, for a connection of the caller.
+    #[napi(catch_unwind)]
+    pub fn list_statement(&self, search: String) -> Result<String> {
+        let search = wanted(&search)?.unwrap_or_default();
+        self.sessions.list_statement_for_pg(&search).map_err(reason)
+    }
+
+    /// The statement that ends what a search means, for a connection of the caller. Null: it can mean no session.
+    #[napi(catch_unwind)]
+    pub fn destroy_all_statement(&self, search: String) -> Result<Option<String>> {
+        let Some(search) = wanted(&search)? else { return Ok(None) };
+        self.sessions.destroy_all_statement_for_pg(&search).map(Some).map_err(reason)
     }
 
     /// Answers question `number`: with `failure` if it could not be answered, else with `value`.
@@ -310,7 +457,7 @@ impl Core {
         let (sessions, deliveries) = (Arc::clone(&self.sessions), Arc::clone(&self.deliveries));
         self.runtime.spawn(async move {
             sessions.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
         });
     }
 }
@@ -325,7 +472,17 @@ fn core_stats(stats: crate::stats::Stats) -> CoreStats {
         calls: number(stats.calls),
         batches: number(stats.batches),
         errors: number(stats.errors),
+        pruned: number(stats.pruned),
     }
+}
+
+fn wanted(search: &str) -> Result<Option<Search>> {
+    searches::read(search).map_err(|error| Error::from_reason(format!("search: {error}")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn reason(error: crate::error::Error) -> Error {
+    Error::from_reason(error.to_string())
 }
 
 fn no_session(operation: IdOperation) -> Answer {
@@ -418,6 +575,12 @@ impl From<Field> for FieldSpec {
     }
 }
 
+impl From<MaxSessionsOption> for MaxSessions {
+    fn from(given: MaxSessionsOption) -> Self {
+        Self { by: given.by, limit: given.limit, index: given.index.unwrap_or(false) }
+    }
+}
+
 impl From<SessionsOptions> for Options {
     fn from(given: SessionsOptions) -> Self {
         let default = Options::default();
@@ -430,11 +593,17 @@ impl From<SessionsOptions> for Options {
             max_connections: given
                 .max_connections
                 .map_or(default.max_connections, |count| count as usize),
+            max_queue: given.max_queue.map_or(default.max_queue, |count| count as usize),
             connect_timeout: length(given.connect_timeout, default.connect_timeout),
             query_timeout: length(given.query_timeout, default.query_timeout),
             prepare: given.prepare.unwrap_or(default.prepare),
             batch: given.batch.unwrap_or(default.batch),
             allowed_functions: given.allowed_functions.unwrap_or(default.allowed_functions),
+            prune_interval: given.prune_interval.map_or(default.prune_interval, |length| {
+                Some(milliseconds(length)).filter(|interval| !interval.is_zero())
+            }),
+            max_sessions: given.max_sessions.map(MaxSessions::from).or(default.max_sessions),
+            only_maintains: given.only_maintains.unwrap_or(default.only_maintains),
             fold_names: given.fold_names.unwrap_or(default.fold_names),
         }
     }

@@ -1,13 +1,17 @@
 //! Outcomes as one string a batch: V8 reads one string faster than it can be handed objects one by one.
 //!
+//! Outcomes as one string a batch: V8 reads one string faster than it can be handed objects one by one.
+//!
 //! Numbers are in digits of seven bits, one a character, most significant first; `lib/packed.js` reads them with less
 //! work than JSON's. In order: the tag `B`, where the texts begin (5 digits), how many outcomes there are (3), then
 //! each outcome: the call's number (6), its kind (1, see [`OutcomeKind`]) and what belongs to it. A row has its three times,
-//! each as its day (4, see [`FIRST_DAY`]) and its microsecond of that day (6); a failure has its place among the
-//! failures (3). The texts are one JSON array: of a new row its id, of any row its fields as PostgreSQL writes them;
-//! behind the last text, if anything failed, an array of the failures.
+//! each as its day (4, see [`FIRST_DAY`]) and its microsecond of that day (6); a list, how many rows it has (3), then
+//! each as a new row's; a failure has its place among the failures (3). The texts are one JSON array: of a new row its
+//! id, of one in a list its handle, of any row its fields as PostgreSQL writes them; behind the last text, if anything
+//! failed, an array of the failures.
 //!
-//! What is not batched is a JSON array: `["done", number, value]`, `["failed", number, failure]`.
+//! What is not batched is a JSON array: `["done", number, value]`, `["failed", number, failure]`; so is an error to which
+//! no call belongs: `["report", table, failure]`.
 
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
@@ -46,6 +50,7 @@ enum OutcomeKind {
     Row,
     NewRow,
     Failure,
+    Rows,
 }
 
 /// Packs the outcomes of a batch.
@@ -84,14 +89,20 @@ pub(super) fn single(number: i64, outcome: Result<Value, Error>) -> String {
     .to_string()
 }
 
+/// An error to which no call belongs, and the table whose work failed.
+pub(super) fn report(error: &Error, table: &str) -> String {
+    json!(["report", table, failure(error)]).to_string()
+}
+
 /// Describes a table that was set up.
 pub(super) fn table(sessions: &Sessions, notes: &[String]) -> Result<Value, Error> {
-    let field = |field: crate::sessions::FieldInfo| json!({ "asked": field.asked, "column": field.column, "oid": field.oid });
+    let field = |field: crate::sessions::FieldInfo| json!({ "asked": field.asked, "column": field.column, "oid": field.oid, "array": field.is_array });
     let fields: Vec<Value> = sessions.fields()?.into_iter().map(field).collect();
     Ok(json!({
         "fields": fields,
         "types": { "id": Type::UUID.oid(), "times": sessions.time_types()? },
         "notes": notes,
+        "limit": sessions.limit_for_pg()?,
         "statements": {
             "validate": sessions.statement_for_pg(IdOperation::Validate)?,
             "extend": sessions.statement_for_pg(IdOperation::Extend)?,
@@ -138,6 +149,7 @@ impl<'a> Packing<'a> {
             Answer::NoSession => self.kind(OutcomeKind::Nothing),
             Answer::Done(true) => self.kind(OutcomeKind::Yes),
             Answer::Done(false) => self.kind(OutcomeKind::No),
+            Answer::Rows => self.or_failure(Self::try_rows),
         }
     }
 
@@ -146,21 +158,34 @@ impl<'a> Packing<'a> {
     }
 
     fn row(&mut self, place: usize, kind: OutcomeKind) {
+        self.or_failure(|packing| {
+            packing.kind(kind);
+            packing.try_row(place, matches!(kind, OutcomeKind::NewRow))
+        });
+    }
+
+    /// Packs an outcome; what cannot be read is a failure in its place.
+    fn or_failure(&mut self, pack: impl FnOnce(&mut Self) -> Result<(), Error>) {
         let (numbers, texts) = (self.numbers.len(), self.texts.len());
-        if let Err(error) = self.try_row(place, kind) {
+        if let Err(error) = pack(self) {
             self.numbers.truncate(numbers);
             self.texts.truncate(texts);
             self.failure(&error);
         }
     }
 
-    fn try_row(&mut self, place: usize, kind: OutcomeKind) -> Result<(), Error> {
+    fn try_rows(&mut self) -> Result<(), Error> {
+        self.kind(OutcomeKind::Rows);
+        push_digits(&mut self.numbers, self.rows.len() as u64, COUNT_DIGITS);
+        (0..self.rows.len()).try_for_each(|place| self.try_row(place, true))
+    }
+
+    fn try_row(&mut self, place: usize, with_id: bool) -> Result<(), Error> {
         let row = self.rows.get(place).ok_or_else(|| Error::internal("an answer without a row"))?;
-        self.kind(kind);
         for place in 1..4 {
             self.time(microseconds(row, place)?);
         }
-        if let OutcomeKind::NewRow = kind {
+        if with_id {
             self.field(row, 0)?;
         }
         for place in 4..row.len() {
@@ -290,6 +315,7 @@ fn failure(error: &Error) -> Value {
             "caller"
         }
         Kind::Closed => "closed",
+        Kind::QueueFull => "queueFull",
         Kind::Table => "table",
         Kind::Argument => "argument",
         Kind::Internal => "internal",

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Deliveries;
 use crate::connect::{Answering, Caller};
 use crate::error::Error;
+use crate::sessions::Taken;
 use crate::text::hex;
 
 type Reply = oneshot::Sender<Result<Option<String>, Error>>;
@@ -53,7 +54,7 @@ impl Questions {
             open.replies.insert(number, reply);
             number
         });
-        self.deliveries.send(json!([question, number, detail]).to_string());
+        self.deliveries.send(json!([question, number, detail]).to_string(), Taken::default());
         answer.await.unwrap_or_else(|_| Err(Error::closed()))
     }
 

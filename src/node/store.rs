@@ -18,7 +18,7 @@ use super::{
 use crate::connect::Caller;
 use crate::operations::Answer;
 use crate::options::{Options, StoreOptions};
-use crate::sessions::{Reply, Sink};
+use crate::sessions::{Reply, Sink, Taken};
 use crate::store::{Call, Change, Content, Expiry, Match, Part, Question, Store};
 
 /// Options that were given; the core knows the defaults of the others.
@@ -63,8 +63,13 @@ impl Sink for Texts {
         &self,
         rows: &[Row],
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
+        taken: Taken,
     ) {
-        self.0.send(packed::texts(rows, outcomes));
+        self.0.send(packed::texts(rows, outcomes), taken);
+    }
+
+    fn report(&self, error: &crate::error::Error, table: &str) {
+        self.0.report(error, table);
     }
 }
 
@@ -116,7 +121,7 @@ impl StoreCore {
             let outcome = work.await.unwrap_or_else(|_| {
                 Err(crate::error::Error::internal("a panic in the core ended the set-up"))
             });
-            deliveries.send(packed::single(number, outcome));
+            deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
 
@@ -167,7 +172,7 @@ impl StoreCore {
         let (store, deliveries) = (Arc::clone(&self.store), Arc::clone(&self.deliveries));
         self.runtime.spawn(async move {
             store.close().await;
-            deliveries.send(packed::single(number, Ok(Value::Bool(true))));
+            deliveries.send(packed::single(number, Ok(Value::Bool(true))), Taken::default());
         });
     }
 }

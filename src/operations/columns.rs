@@ -22,10 +22,15 @@ pub(crate) enum Reader {
 
 /// The columns of a row: the four of every session, then the fields in the caller's order.
 pub(crate) fn row_columns(table: &Table, reader: Reader) -> String {
-    let own = SESSION_COLUMNS.iter().enumerate().map(|(place, name)| match (reader, place) {
+    format!("sess_id, {}", columns_behind_id(table, reader))
+}
+
+/// The same without the id.
+pub(crate) fn columns_behind_id(table: &Table, reader: Reader) -> String {
+    let own = SESSION_COLUMNS.iter().skip(1).map(|name| match reader {
         // Seconds since 1970, whatever the session's time zone and DateStyle are.
-        (Reader::Pg, 1..) => format!("extract(epoch FROM {name})::text AS {name}"),
-        _ => (*name).to_owned(),
+        Reader::Pg => format!("extract(epoch FROM {name})::text AS {name}"),
+        Reader::Core => (*name).to_owned(),
     });
     let fields = table.columns.iter().map(|column| {
         let name = quote_name(&column.name);

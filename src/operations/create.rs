@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 
 use super::columns::{Reader, now, places, row_columns, uuids};
 use super::extend::interval;
+use super::limit::Limit;
 use super::validate;
 use super::{Answer, Operation, Sql, Verdict};
 use crate::pool::Request;
@@ -53,6 +54,7 @@ pub(crate) struct Create {
     table: Table,
     session_length: Duration,
     select: Sql,
+    limit: Option<Limit>,
     /// The statements by the fields that are given: an app has one or two of these sets.
     statements: Mutex<HashMap<Vec<u16>, Statements>>,
 }
@@ -69,6 +71,7 @@ impl Create {
             table: table.clone(),
             session_length,
             select: validate::sql(table, Reader::Core).into(),
+            limit: Limit::new(table, format!("{} SELECT FROM patience", patience(1))),
             statements: Mutex::default(),
         }
     }
@@ -106,13 +109,18 @@ impl Create {
 
     fn times(&self) -> String {
         let clocks = self.table.clocks;
-        format!(
+        let times = format!(
             "{}, {}, {} + {}",
             now(clocks.creation_is_tz),
             now(clocks.updated_is_tz),
             now(clocks.expiration_is_tz),
             interval(self.session_length)
-        )
+        );
+        match self.limit {
+            // now() is when the transaction began. Who waited longest for its lock must not be the oldest.
+            Some(_) => times.replace("now()", "statement_timestamp()"),
+            None => times,
+        }
     }
 
     fn set_sql(&self, given: &[u16]) -> String {
@@ -140,7 +148,19 @@ impl Create {
                 calls.iter().map(|call| call.values.get(place).and_then(as_text)).collect();
             request = request.with(texts, Type::TEXT_ARRAY);
         }
-        request.with(patience, Type::INT4)
+        self.limited(request.with(patience, Type::INT4), calls, Some(patience))
+    }
+
+    fn limited(&self, request: Request, calls: &[NewSession], patience: Option<i32>) -> Request {
+        match &self.limit {
+            Some(limit) => limit.keep(request, calls, patience),
+            None => request,
+        }
+    }
+
+    /// What keeps to the limit, if there is one.
+    pub(crate) fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref()
     }
 
     /// The form with one parameter a value; `reader` is `Pg` when it runs in a transaction of the caller.
@@ -153,9 +173,11 @@ impl Create {
     fn single(&self, call: &NewSession) -> Request {
         let statement = self.statements(&call.given).alone;
         let request = Request::new(&statement).with(call.id.as_uuid(), Type::UUID);
-        call.values
+        let request = call
+            .values
             .iter()
-            .fold(request, |request, value| request.with(value.clone(), Type::UNKNOWN))
+            .fold(request, |request, value| request.with(value.clone(), Type::UNKNOWN));
+        self.limited(request, std::slice::from_ref(call), None)
     }
 
     /// Bytes for a column that is not bytea are in the binary format of its type, which no cast from text reads.
@@ -222,6 +244,10 @@ impl Operation for Create {
         true
     }
 
+    fn has_transactions(&self) -> bool {
+        self.limit.is_some()
+    }
+
     fn may_join(&self, first: &NewSession, call: &NewSession) -> bool {
         first.given == call.given && self.fits_the_set(first) && self.fits_the_set(call)
     }
@@ -239,7 +265,8 @@ pub(crate) fn patience(place: usize) -> String {
     )
 }
 
-fn as_text(value: &FieldValue) -> Option<String> {
+/// A value as text for a cast; `None` is NULL.
+pub(crate) fn as_text(value: &FieldValue) -> Option<String> {
     match value {
         FieldValue::Null => None,
         FieldValue::Text(text) => Some(text.clone()),

@@ -11,8 +11,15 @@ use crate::pool::Request;
 pub(crate) mod columns;
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod destroy_all;
 pub(crate) mod extend;
+pub(crate) mod figures;
+pub(crate) mod limit;
+pub(crate) mod list;
 pub(crate) mod locking;
+pub(crate) mod prune;
+pub(crate) mod removal;
+pub(crate) mod search;
 pub(crate) mod validate;
 
 /// What came of one call.
@@ -26,6 +33,8 @@ pub enum Answer {
     NoSession,
     /// Done, or there was nothing to do.
     Done(bool),
+    /// All the rows that came.
+    Rows,
 }
 
 /// What to make of a call that the set form left open.
@@ -74,6 +83,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// Whether the set form may meet another transaction that it has to wait for, however briefly: its calls run alone
     /// then, and ask [`Self::follow_up`] like a batch.
     fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether its statements come with others in a transaction.
+    fn has_transactions(&self) -> bool {
         false
     }
 

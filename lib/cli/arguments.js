@@ -1,0 +1,116 @@
+'use strict'
+
+// The command line and the config file, as the arguments of `connect`.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { parseArgs } = require('node:util')
+const { isObject } = require('../options.js')
+const { commands } = require('./commands.js')
+
+/**
+ * @typedef {{ command: string, connection: any, fields: any, options: { [name: string]: unknown }, foldNames: boolean,
+ *   json: boolean, help: boolean }} Asked
+ */
+
+/** The command line, or the config file, is not as it should be. */
+class UsageError extends Error {}
+
+const FLAGS = /** @type {const} */ ({
+  url: { type: 'string' },
+  table: { type: 'string' },
+  schema: { type: 'string' },
+  fields: { type: 'string' },
+  config: { type: 'string' },
+  'fold-names': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false }
+})
+
+/**
+ * @param {string[]} args
+ * @returns {Promise<Asked>}
+ */
+async function readArguments(args) {
+  const { values, positionals } = parse(args)
+  const [command, ...others] = positionals
+  const known = Object.keys(commands)
+  if (!values.help && (command === undefined || !known.includes(command))) {
+    throw new UsageError(`expected one of the commands ${known.join(', ')}`)
+  }
+  if (others.length > 0) throw new UsageError('expected one command')
+  const { connection = {}, fields = {}, ...config } = values.config === undefined ? {} : await readConfig(values.config)
+  const options = { ...config }
+  if (values.table !== undefined) options.tableName = values.table
+  if (values.schema !== undefined) options.schemaName = values.schema
+  return {
+    command,
+    connection: values.url ?? connection,
+    fields: values.fields === undefined ? fields : readFields(values.fields),
+    options,
+    foldNames: values['fold-names'],
+    json: values.json,
+    help: values.help
+  }
+}
+
+/** @param {string[]} args */
+function parse(args) {
+  try {
+    return parseArgs({ args, options: FLAGS, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/**
+ * @param {string} file
+ * @returns {Promise<{ [name: string]: any }>}
+ */
+async function readConfig(file) {
+  const config = await load(path.resolve(file)).catch(error => {
+    throw new UsageError(`--config: ${file} cannot be read: ${error.message}`)
+  })
+  if (!isObject(config)) throw new UsageError(`--config: ${file} must hold an object`)
+  return config
+}
+
+/** @param {string} file */
+async function load(file) {
+  if (file.endsWith('.json')) return JSON.parse(fs.readFileSync(file, 'utf8'))
+  const loaded = await import(pathToFileURL(file).href)
+  return loaded.default
+}
+
+/**
+ * Fields as `name=datatype`, with commas between them. A comma in parentheses, brackets or quotes is part of a datatype.
+ *
+ * @param {string} text
+ */
+function readFields(text) {
+  return split(text).map(entry => {
+    const [, field, datatype] = /^\s*("(?:[^"]|"")+"|[^="]+?)\s*=\s*(.*?)\s*$/s.exec(entry) ?? []
+    if (field === undefined || datatype === '') {
+      throw new UsageError(`--fields: expected name=datatype, got ${JSON.stringify(entry.trim())}`)
+    }
+    const isQuoted = field.startsWith('"')
+    return { field: isQuoted ? field.slice(1, -1).replaceAll('""', '"') : field, datatype }
+  })
+}
+
+/** @param {string} text */
+function split(text) {
+  const entries = ['']
+  let depth = 0
+  for (const part of text.match(/'[^']*'?|"[^"]*"?|[()[\],]|[^'"()[\],]+/g) ?? []) {
+    if (part === '(' || part === '[') depth++
+    if (part === ')' || part === ']') depth--
+    if (part === ',' && depth === 0) entries.push('')
+    else entries[entries.length - 1] += part
+  }
+  return entries.filter(entry => entry.trim() !== '')
+}
+
+exports.UsageError = UsageError
+exports.readArguments = readArguments
