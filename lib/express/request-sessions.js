@@ -105,9 +105,19 @@ class RequestSessions {
 
   async destroy() {
     const id = this.#req.session?.sess_id ?? this.#sent
-    const wasLive = id === undefined ? false : await this.#sessions.destroy(id)
+    const wasLive = id === undefined ? false : await this.#destroy(id)
     this.#takeAway()
     return wasLive
+  }
+
+  /** @param {string} id */
+  async #destroy(id) {
+    try {
+      return await this.#sessions.destroy(id)
+    } catch (error) {
+      // It could not be asked before, either: this is no failure of the handler's.
+      throw this.#failure === undefined ? error : unavailable(error)
+    }
   }
 
   /**
