@@ -1,6 +1,6 @@
 'use strict'
 
-// Starts PostgreSQL and the app, and stops both: on Ctrl-C, or after one walk through the app with --once.
+// Starts PostgreSQL and an app, and stops both: on Ctrl-C, or after one walk through the app with --once.
 
 const { once } = require('node:events')
 const { createServer } = require('node:http')
@@ -9,21 +9,27 @@ const { createApp } = require('./app.js')
 const { createDevicesApp } = require('./devices/app.js')
 const { walk } = require('./walk.js')
 
-const USAGE = `usage: npm run demo [-- --once | --devices]
+const USAGE = `usage: npm run demo [-- --small | --once]
 
-Starts PostgreSQL and a small web app, and prints the app's address. Ctrl-C stops both.
+Starts PostgreSQL and a web app with a user's devices and live figures, and prints the app's address. Ctrl-C stops both.
 
-  --devices            the larger app: two users, all their devices, live figures
-  --once               walk through the app over HTTP, print each step and the rows of the table, and end
-  PGSESS_TEST_URL      use this running server, which then has a table sess, and start none`
+  --small              the README's example instead
+  --once               walk through that one over HTTP, print each step and the rows of the table, and end
+  PGSESS_TEST_URL      use this running server, which then has a table devices or sess, and start none`
 
-/** @param {string | undefined} choice */
-async function demo(choice) {
+/** @type {{ [choice: string]: (url: string) => Promise<void> }} */
+const CHOICES = {
+  '': serveDevices,
+  '--small': url => serve(createApp(url), untilStopped),
+  '--once': url => serve(createApp(url), address => walk(address, url))
+}
+
+/** @param {(url: string) => Promise<void>} run */
+async function demo(run) {
   const postgres = await testServer()
   console.log(`The database is ${postgres.name}.`)
   try {
-    if (choice === '--devices') await serveDevices(postgres.url)
-    else await serve(createApp(postgres.url), address => (choice ? walk(address, postgres.url) : untilStopped(address)))
+    await run(postgres.url)
   } finally {
     await postgres.stop()
   }
@@ -32,8 +38,11 @@ async function demo(choice) {
 /** @param {string} url of the database */
 async function serveDevices(url) {
   const { app, close } = await createDevicesApp(url)
-  await serve(app, untilStopped)
-  await close()
+  try {
+    await serve(app, untilStopped)
+  } finally {
+    await close()
+  }
 }
 
 /**
@@ -63,9 +72,8 @@ async function untilStopped(address) {
 }
 
 /** @param {string[]} args */
-async function main(args) {
-  const [choice, ...others] = args
-  if (others.length === 0 && [undefined, '--once', '--devices'].includes(choice)) return demo(choice)
+async function main([choice = '', ...others]) {
+  if (others.length === 0 && Object.hasOwn(CHOICES, choice)) return demo(CHOICES[choice])
   const asked = ['--help', '-h'].includes(choice)
   console[asked ? 'log' : 'error'](USAGE)
   process.exitCode = asked ? 0 : 2

@@ -1,17 +1,19 @@
 'use strict'
 
-// The larger demo: the middleware, with all of a user's devices on one page, and live figures beside them.
+// The demo: the middleware, with all of a user's devices on one page, and live figures beside them.
 
 const path = require('node:path')
 const express = require('express')
 const { connect } = require('pg-sess-rs')
 const { requireSession, sessionMiddleware } = require('pg-sess-rs/express')
+const { deviceOf } = require('./device.js')
 const { Figures } = require('./figures.js')
 const { Load } = require('./load.js')
 const page = require('./page.js')
 
 const USERS = ['Ada', 'Grace']
-const MINUTE = 60_000
+const SECOND = 1000
+const MINUTE = 60 * SECOND
 
 /** @param {string} url of the database, postgres://… */
 async function createDevicesApp(url) {
@@ -19,25 +21,27 @@ async function createDevicesApp(url) {
     fields: { user_name: 'VARCHAR(40) NOT NULL', device: 'TEXT NOT NULL' },
     tableName: 'devices',
     sessionLength: 10 * MINUTE,
-    refreshInterval: true
+    refreshInterval: 30 * SECOND // short, so that one can watch it
   })
-  const figures = new Figures(sessions)
-  const load = new Load(sessions, { user_name: 'Nobody', device: 'Load' })
+  const load = new Load(sessions, { user_name: 'A visitor', device: 'traffic' })
+  const figures = new Figures(sessions, load)
 
   const app = express()
   app.use((_req, res, next) => {
-    res.set('Content-Security-Policy', "default-src 'self'; img-src 'self' data:")
+    res.set('Content-Security-Policy', "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'")
     next()
   })
   app.use(express.static(path.join(__dirname, 'public')), express.urlencoded())
   app.use(sessionMiddleware(sessions))
 
-  app.get('/login', (_req, res) => res.send(page.logIn(USERS)))
+  app.get('/login', (req, res) => {
+    res.send(page.logIn(USERS, 'ended' in req.query ? 'This device was signed out, or its time was over.' : ''))
+  })
 
   app.post('/login', async (req, res) => {
     const name = USERS.find(user => user === req.body?.user)
     if (name === undefined) return res.status(400).send(page.logIn(USERS, 'Please choose one of the two.'))
-    await req.sessions.create({ user_name: name, device: page.deviceOf(req.headers['user-agent']) })
+    await req.sessions.create({ user_name: name, device: deviceOf(req.headers['user-agent']) })
     res.redirect(303, '/')
   })
 
@@ -75,6 +79,11 @@ async function createDevicesApp(url) {
     res.redirect(303, '/login')
   })
 
+  app.post('/load', (_req, res) => {
+    load.start()
+    res.redirect(303, '/')
+  })
+
   app.get('/figures', (req, res) => {
     res.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
     res.flushHeaders()
@@ -82,14 +91,9 @@ async function createDevicesApp(url) {
     req.on('close', stop)
   })
 
-  app.post('/load', (_req, res) => {
-    load.start()
-    res.sendStatus(202)
-  })
-
   async function close() {
-    await load.stop()
     figures.stop()
+    await load.stop()
     await sessions.close()
   }
   return { app, close }

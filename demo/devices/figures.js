@@ -6,18 +6,23 @@ const { performance } = require('node:perf_hooks')
 
 const SECOND = 1000
 
-/** @typedef {{ calls: number, batch: number, loop: number }} Figure calls a second; calls a batch; share of the event loop */
+/** @typedef {{ calls: number, batch: number, loop: number, visitors: number }} Figure what the last second was like */
 
 class Figures {
   #sessions
+  #load
   /** @type {Set<(figure: Figure) => void>} */
   #watchers = new Set()
   /** @type {NodeJS.Timeout | undefined} */
   #timer
 
-  /** @param {{ stats(): { calls: number, batches: number } }} sessions */
-  constructor(sessions) {
+  /**
+   * @param {{ stats(): { calls: number, batches: number } }} sessions
+   * @param {{ visitors: number }} load
+   */
+  constructor(sessions, load) {
     this.#sessions = sessions
+    this.#load = load
   }
 
   /**
@@ -39,22 +44,35 @@ class Figures {
   }
 
   #start() {
-    let stats = this.#sessions.stats()
-    let loop = performance.eventLoopUtilization()
-    let time = performance.now()
+    let last = this.#look()
     return setInterval(() => {
-      const now = { stats: this.#sessions.stats(), loop: performance.eventLoopUtilization(), time: performance.now() }
-      const [calls, batches] = [now.stats.calls - stats.calls, now.stats.batches - stats.batches]
-      const figure = {
-        calls: Math.round((calls * SECOND) / (now.time - time)),
-        batch: batches === 0 ? 0 : calls / batches,
-        loop: performance.eventLoopUtilization(now.loop, loop).utilization
-      }
-      stats = now.stats
-      loop = now.loop
-      time = now.time
+      const now = this.#look()
+      const figure = { ...between(last, now), visitors: this.#load.visitors }
+      last = now
       for (const watcher of this.#watchers) watcher(figure)
     }, SECOND)
+  }
+
+  #look() {
+    return { stats: this.#sessions.stats(), loop: performance.eventLoopUtilization(), time: performance.now() }
+  }
+}
+
+/** @typedef {{ stats: { calls: number, batches: number }, loop: import('node:perf_hooks').EventLoopUtilization, time: number }} Look */
+
+/**
+ * Calls a second, calls a batch, and the share of the time that the event loop was at work.
+ *
+ * @param {Look} last
+ * @param {Look} now
+ */
+function between(last, now) {
+  const calls = now.stats.calls - last.stats.calls
+  const batches = now.stats.batches - last.stats.batches
+  return {
+    calls: Math.round((calls * SECOND) / (now.time - last.time)),
+    batch: batches === 0 ? 0 : calls / batches,
+    loop: performance.eventLoopUtilization(now.loop, last.loop).utilization
   }
 }
 

@@ -1,11 +1,13 @@
 'use strict'
 
-// Traffic for the charts: some hundred visitors who ask for their session as fast as they can, for some seconds.
+// Traffic for the charts: some hundred visitors who look up their sessions as fast as they can, for some seconds.
 
 const VISITORS = 256
-const SECONDS = 6
+const SECONDS = 8
 
 class Load {
+  /** How many visitors there are at the moment. */
+  visitors = 0
   #sessions
   #values
   #end = 0
@@ -41,13 +43,15 @@ class Load {
   }
 
   async #visit() {
-    const { sess_id } = await this.#sessions.create(this.#values)
+    this.visitors++
     try {
+      const { sess_id } = await this.#sessions.create(this.#values)
       while (Date.now() < this.#end) await this.#sessions.validate(sess_id)
-    } finally {
       await this.#sessions.destroy(sess_id)
+    } finally {
+      this.visitors--
     }
   }
 }
 
-module.exports = { Load }
+module.exports = { Load, VISITORS }

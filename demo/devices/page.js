@@ -1,61 +1,42 @@
 'use strict'
 
-// The pages of the larger demo. Knows no request and no database.
+// The pages of the demo. Knows no request and no database. Each form works without a script; `public/page.js` sends
+// them without leaving the page, and puts what has changed (`data-key`) in its place.
 
 const { html } = require('../html.js')
+const { isHandheld } = require('./device.js')
+const { VISITORS } = require('./load.js')
 
 /** @typedef {{ [column: string]: any }} Row */
 /** @typedef {InstanceType<typeof import('../html.js')['Html']>} Html */
 
 const ICON =
-  "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%232b5fc7'/><path d='M8 4v4l3 2' stroke='white' stroke-width='1.6' fill='none'/></svg>"
+  "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%232f5bd0'/><path d='M8 4v4l3 2' stroke='white' stroke-width='1.6' fill='none'/></svg>"
 const CHARTS = [
-  ['calls', 'Calls a second'],
-  ['batch', 'Calls a statement'],
-  ['loop', 'Event loop in use']
+  ['calls', 'Calls', 'a second'],
+  ['batch', 'Batch size', 'calls a statement'],
+  ['loop', 'Event loop', 'in use']
 ]
-/** What a User-Agent says, the first that fits. @type {[RegExp, string][]} */
-const BROWSERS = [
-  [/Edg\//, 'Edge'],
-  [/Firefox\//, 'Firefox'],
-  [/Chrome\//, 'Chrome'],
-  [/Safari\//, 'Safari']
-]
-/** @type {[RegExp, string][]} */
-const SYSTEMS = [
-  [/iPhone|iPad/, 'iOS'],
-  [/Android/, 'Android'],
-  [/Windows/, 'Windows'],
-  [/Mac OS/, 'macOS'],
-  [/Linux/, 'Linux']
-]
-
-/**
- * A name for the device behind a User-Agent.
- *
- * @param {string} [agent]
- */
-function deviceOf(agent = '') {
-  const [browser, system] = [BROWSERS, SYSTEMS].map(list => list.find(([pattern]) => pattern.test(agent))?.[1])
-  return [browser ?? 'A browser', system].filter(Boolean).join(' on ')
-}
 
 /**
  * @param {string[]} users
- * @param {string} [problem] what was wrong with the last try
+ * @param {string} [problem] why the page is shown, if it is not what the visitor wanted
  */
-function logIn(users, problem) {
+function logIn(users, problem = '') {
   return document(
     'Log in',
     html`
-      <section class="card narrow" aria-labelledby="title">
-        <h1 id="title">Who are you?</h1>
-        <p class="quiet">This demo has two users and no passwords. Log in with several browsers to see several devices.</p>
-        ${problem === undefined ? html`` : html`<p class="problem" role="alert">${problem}</p>`}
-        <form method="post" action="/login" class="buttons">
-          ${users.map(user => html`<button class="main" name="user" value="${user}">Log in as ${user}</button>`)}
+    <main class="narrow">
+      <div class="card">
+        <h1>Who are you?</h1>
+        ${problem === '' ? html`` : html`<p class="problem" role="alert">${problem}</p>`}
+        <form method="post" action="/login" class="users">
+          ${users.map(user => html`<button name="user" value="${user}">${avatar(user)}Log in as ${user}</button>`)}
         </form>
-      </section>`
+        <p class="quiet">Two users and no passwords: this is a demo. Log in with several browsers or private windows to
+          see several devices.</p>
+      </div>
+    </main>`
   )
 }
 
@@ -65,42 +46,78 @@ function logIn(users, problem) {
  * @param {string | null} own the handle of this one
  */
 function devices(session, list, own) {
-  const others = list.filter(({ handle }) => handle !== own).length
   return document(
     'Your devices',
     html`
-      <section class="card" aria-labelledby="title">
-        <h1 id="title">Hello, ${session.user_name}</h1>
-        <p>This browser’s session id begins with <code id="sid">${session.sess_id.slice(0, 8)}</code>.
-          <span class="quiet">Nobody else may know the rest.</span></p>
-        <div class="buttons">
-          ${button('/extend', 'Extend', 'main')} ${button('/refresh', 'New id')} ${button('/logout', 'Log out')}
-        </div>
-      </section>
-      <section class="card" aria-labelledby="devices">
-        <h2 id="devices">Your devices</h2>
-        <ul class="devices">${list.map(row => device(row, row.handle === own))}
-        </ul>
-        ${others === 0 ? html`<p class="quiet">You are logged in nowhere else.</p>` : button('/end-others', 'Sign out everywhere else')}
-      </section>
-      <section class="card" aria-labelledby="figures">
-        <h2 id="figures">Right now</h2>
-        <div class="charts">${CHARTS.map(([key, title]) => chart(key, title))}
-        </div>
-        <form method="post" action="/load" id="load"><button>Send some traffic</button></form>
-        <p role="status" id="news"></p>
-      </section>
-      <script src="/page.js" defer></script>`
+    <main>
+      <h1>Hello, ${session.user_name}</h1>
+      <div class="columns">
+        <div class="stack">${thisSession(session)}${yourDevices(list, own)}
+        </div>${rightNow()}
+      </div>
+      <p class="hidden" id="summary" aria-live="polite"></p>
+      <p id="news" role="status"></p>
+    </main>
+    <script src="/page.js" defer></script>`,
+    html`
+      <p class="user">${avatar(session.user_name)}${session.user_name}</p>
+      ${button({ action: '/logout', label: 'Log out' })}`
   )
 }
 
+/** @param {any} session */
+function thisSession({ sess_id: sid, sess_last_updated: updated, sess_expiration: expires }) {
+  const left = expires.getTime() - Date.now()
+  const shown = sid.slice(0, 8)
+  return html`
+          <section class="card" aria-labelledby="session-title">
+            <h2 id="session-title" tabindex="-1">This session</h2>
+            <div class="halves" id="session" data-key="${shown} ${expires.getTime()}">
+              <div>
+                <p class="label" id="left">Time left</p>
+                <p class="big" role="timer" aria-labelledby="left" data-left="${left}">${clock(left)}</p>
+                <progress max="${expires.getTime() - updated.getTime()}" value="${left}" aria-hidden="true"></progress>
+                ${button({ action: '/extend', label: 'Extend', done: 'Extended: it has its full time again.', kind: 'main' })}
+              </div>
+              <div>
+                <p class="label">Its id begins with</p>
+                <p class="big"><code id="sid">${shown}</code></p>
+                ${button({ action: '/refresh', label: 'New id', done: 'A new id. You are still logged in.' })}
+              </div>
+            </div>
+            <p class="quiet" id="before" hidden>Before: <span id="trail"></span></p>
+            <p class="quiet">In use, it gets a new id every 30 seconds by itself. The old one works for 30 more, for
+              requests that are under way.</p>
+          </section>`
+}
+
 /**
- * @param {string} action
- * @param {string} label
- * @param {string} [kind]
+ * @param {Row[]} list
+ * @param {string | null} own
  */
-function button(action, label, kind = '') {
-  return html`<form method="post" action="${action}"><button class="${kind}">${label}</button></form>`
+function yourDevices(list, own) {
+  // The one at hand comes first; the others stay as they are.
+  const rows = [...list].sort((one, other) => Number(other.handle === own) - Number(one.handle === own))
+  const key = rows.map(({ handle, sess_expiration: expires }) => `${handle.slice(0, 8)} ${expires.getTime()}`)
+  return html`
+          <section class="card" aria-labelledby="devices-title">
+            <h2 id="devices-title" tabindex="-1">Your devices</h2>
+            <div id="devices" data-key="${key.join()}" data-count="${rows.length}">
+              <ul>${rows.map(row => device(row, row.handle === own))}
+              </ul>
+              ${
+                rows.length === 1
+                  ? html`<p class="quiet">You are logged in nowhere else. Try it with another browser: it appears here by
+                itself.</p>`
+                  : button({
+                      action: '/end-others',
+                      label: 'Sign out everywhere else',
+                      done: 'Signed out everywhere else.',
+                      kind: 'danger'
+                    })
+              }
+            </div>
+          </section>`
 }
 
 /**
@@ -108,40 +125,88 @@ function button(action, label, kind = '') {
  * @param {boolean} isOwn
  */
 function device({ handle, device: name, sess_creation_date: created, sess_expiration: expires }, isOwn) {
-  const left = Math.max(0, expires.getTime() - Date.now())
-  const begun = `${created.toISOString().slice(11, 16)} UTC`
+  const left = expires.getTime() - Date.now()
+  const since = created.toISOString().slice(11, 16)
+  // The handle is another after each new id, the time is not.
+  const id = `end-${created.getTime()}`
   return html`
-          <li>
-            <div>
-              <strong>${name}</strong>${isOwn ? html` <span class="own">this device</span>` : html``}
-              <span class="quiet">since <time datetime="${created.toISOString()}">${begun}</time>,
-                <span class="left" data-left="${left}">${Math.ceil(left / 60_000)} min</span> left</span>
-            </div>
-            <form method="post" action="/end">
-              <input type="hidden" name="handle" value="${handle}">
-              <button aria-label="Sign out ${name}, logged in since ${begun}">Sign out</button>
-            </form>
-          </li>`
+                <li>
+                  ${isHandheld(name) ? PHONE : COMPUTER}
+                  <div class="about">
+                    <p><strong>${name}</strong>${isOwn ? html` <span class="tag">this device</span>` : html``}</p>
+                    <p class="quiet">since <time datetime="${created.toISOString()}">${since} UTC</time>,
+                      <span data-left="${left}">${clock(left)}</span> left</p>
+                  </div>
+                  ${isOwn ? html`` : signOut({ id, handle, name, since })}
+                </li>`
+}
+
+/** @param {{ id: string, handle: string, name: string, since: string }} device */
+function signOut({ id, handle, name, since }) {
+  return html`<form method="post" action="/end" data-done="Signed out ${name}.">
+                    <input type="hidden" name="handle" value="${handle}">
+                    <button id="${id}" aria-label="Sign out ${name}, logged in since ${since} UTC">Sign out</button>
+                  </form>`
+}
+
+function rightNow() {
+  return html`
+        <section class="card" id="figures" aria-labelledby="figures-title">
+          <h2 id="figures-title">Right now</h2>
+          <p class="quiet" id="traffic">No traffic but yours.
+            <noscript>The figures need JavaScript; the rest works without.</noscript></p>
+          <div class="charts">${CHARTS.map(([key, title, unit]) => chart(key, title, unit))}
+          </div>
+          ${button({
+            action: '/load',
+            label: 'Send traffic',
+            done: `${VISITORS} visitors look up their sessions as fast as they can.`,
+            kind: 'main'
+          })}
+        </section>`
 }
 
 /**
  * @param {string} key
  * @param {string} title
+ * @param {string} unit
  */
-function chart(key, title) {
+function chart(key, title, unit) {
   return html`
-          <figure>
-            <figcaption>${title}</figcaption>
-            <output id="${key}">–</output>
-            <svg viewBox="0 0 60 20" preserveAspectRatio="none" aria-hidden="true"><polyline id="${key}-line" points=""/></svg>
-          </figure>`
+            <figure id="${key}">
+              <figcaption class="label">${title}</figcaption>
+              <p class="big"><span class="value">–</span> <small>${unit}</small></p>
+              <p class="quiet peak"></p>
+              <svg viewBox="0 0 59 24" preserveAspectRatio="none" aria-hidden="true"><polygon/><polyline/></svg>
+            </figure>`
 }
+
+/** @param {{ action: string, label: string, done?: string, kind?: string }} form */
+function button({ action, label, done = '', kind = '' }) {
+  const said = done === '' ? html`` : html`data-done="${done}"`
+  return html`<form method="post" action="${action}" ${said}><button id="${action.slice(1)}" class="${kind}">${label}</button></form>`
+}
+
+/** @param {string} name */
+function avatar(name) {
+  return html`<span class="avatar" aria-hidden="true">${name[0]}</span>`
+}
+
+/** @param {number} ms */
+function clock(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+
+const COMPUTER = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><rect x="4" y="5" width="16" height="11" rx="1.5"/><path d="M2 19.5h20"/></svg>`
+const PHONE = html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><rect x="7" y="3" width="10" height="18" rx="2"/><path d="M11 18h2"/></svg>`
 
 /**
  * @param {string} title
- * @param {Html} main
+ * @param {Html} body
+ * @param {Html} [user] who is logged in
  */
-function document(title, main) {
+function document(title, body, user = html``) {
   return html`<!doctype html>
 <html lang="en">
   <head>
@@ -152,12 +217,13 @@ function document(title, main) {
     <link rel="stylesheet" href="/style.css">
   </head>
   <body>
-    <main>${main}
-    </main>
-    <footer>The demo of pg-sess-rs: sessions in PostgreSQL</footer>
+    <header>
+      <p class="brand"><img src="${ICON}" alt=""> pg-sess-rs</p>${user}
+    </header>${body}
+    <footer class="quiet">Sessions in PostgreSQL: one row a session, one cookie in the browser</footer>
   </body>
 </html>
 `.text
 }
 
-module.exports = { deviceOf, devices, logIn }
+module.exports = { devices, logIn }
