@@ -451,6 +451,31 @@ describe('extend and rolling', () => {
     assert.equal(await daysLeft(place), 14)
   })
 
+  test('rolling asks twice: to extend, and for the row', async t => {
+    const { sessions, browser } = await open(t, { options: { rolling: true } })
+    await browser.post('/login', { user_id: 7 })
+    const before = sessions.stats().calls
+
+    assert.equal((await browser.get('/')).json().user_id, 7)
+
+    assert.equal(sessions.stats().calls - before, 2)
+  })
+
+  test('with an extendInterval, rolling asks once until that is over', async t => {
+    const sessionOptions = { extendInterval: 3_600_000 }
+    const { place, sessions, browser } = await open(t, { options: { rolling: true }, sessionOptions })
+    await browser.post('/login', { user_id: 7 })
+    const before = sessions.stats().calls
+
+    const { setCookies } = await browser.get('/')
+
+    assert.deepEqual(setCookies, [])
+    assert.equal(sessions.stats().calls - before, 1)
+    await place.ageSession(String(browser.cookies.get('sid')), '7 days')
+    await browser.get('/')
+    assert.equal(await daysLeft(place), 14)
+  })
+
   test('without rolling nothing is written', async t => {
     const { place, browser } = await open(t)
     await browser.post('/login', { user_id: 7 })
