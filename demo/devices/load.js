@@ -54,4 +54,4 @@ class Load {
   }
 }
 
-module.exports = { Load, VISITORS }
+module.exports = { Load, SECONDS }

@@ -5,7 +5,7 @@
 
 const { html } = require('../html.js')
 const { isHandheld } = require('./device.js')
-const { VISITORS } = require('./load.js')
+const { SECONDS } = require('./load.js')
 
 /** @typedef {{ [column: string]: any }} Row */
 /** @typedef {InstanceType<typeof import('../html.js')['Html']>} Html */
@@ -14,7 +14,7 @@ const ICON =
   "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%232f5bd0'/><path d='M8 4v4l3 2' stroke='white' stroke-width='1.6' fill='none'/></svg>"
 const CHARTS = [
   ['calls', 'Calls', 'a second'],
-  ['batch', 'Batch size', 'calls a statement'],
+  ['batch', 'Batch size', 'calls'],
   ['loop', 'Event loop', 'in use']
 ]
 
@@ -160,7 +160,7 @@ function rightNow() {
           ${button({
             action: '/load',
             label: 'Send traffic',
-            done: `${VISITORS} visitors look up their sessions as fast as they can.`,
+            done: `Traffic for ${SECONDS} seconds.`,
             kind: 'main'
           })}
         </section>`
