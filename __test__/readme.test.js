@@ -21,9 +21,11 @@ const DOCUMENTS = [
   'docs/many-sessions.md',
   'docs/watching.md',
   'docs/command.md',
+  'docs/moving-from-connect-pg-simple.md',
   'docs/moving-from-pg-sess.md',
   'docs/session-life.md',
-  'docs/security.md'
+  'docs/security.md',
+  'docs/which-door.md'
 ]
 const ADDRESS = 'postgres://localhost/app'
 
