@@ -19,6 +19,9 @@ const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebK
 const ANDROID = 'Mozilla/5.0 (Android 15; Mobile) Gecko/130.0 Firefox/130.0'
 const WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36 Edg/130.0'
 
+/** For a busy machine. */
+const MINUTE = 60_000
+
 const database = useDatabase('demo_devices')
 
 describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromium, for example') }, () => {
@@ -40,6 +43,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     const newPage = async options => {
       const context = await browser.newContext(options)
       place.defer(() => context.close())
+      context.setDefaultTimeout(MINUTE)
       const page = await context.newPage()
       /** @type {string[]} */
       const problems = []
@@ -134,7 +138,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     const laptop = await logIn('Ada')
     const phone = await logIn('Ada', { userAgent: IPHONE })
     const tablet = await logIn('Ada', { userAgent: ANDROID })
-    await laptop.getByText('You are logged in on 3 devices now.').waitFor()
+    await laptop.getByRole('listitem').nth(2).waitFor()
     assert.equal(await laptop.getByText('this device', { exact: true }).count(), 1)
 
     await laptop.getByRole('button', { name: /^Sign out Safari on iOS, logged in since \d\d:\d\d UTC$/ }).click()
@@ -151,7 +155,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     const { logIn } = await open(t)
     const laptop = await logIn('Ada')
     const [phone, stranger] = [await logIn('Ada', { userAgent: IPHONE }), await logIn('Grace')]
-    await laptop.getByText('You are logged in on 2 devices now.').waitFor()
+    await laptop.getByRole('listitem').nth(1).waitFor()
 
     await laptop.getByRole('button', { name: 'Sign out everywhere else' }).click()
 
@@ -178,7 +182,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     await page.waitForFunction(() =>
       /a second, .* in a statement, /.test(document.querySelector('[aria-live]')?.textContent)
     )
-    await page.getByText('The traffic is over.').waitFor()
+    await page.getByText('No traffic but yours.').waitFor()
   })
 
   test('everything is reached with the keyboard, by names that a screen reader says', async t => {
@@ -202,6 +206,19 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
       assert.equal(await page.getByRole('region', { name }).count(), 1, name)
     }
   })
+
+  for (const [reducedMotion, count] of /** @type {const} */ ([
+    ['reduce', 0],
+    ['no-preference', 1]
+  ])) {
+    test(`what is new moves only for those who like it: ${reducedMotion}`, async t => {
+      const { logIn } = await open(t)
+      const page = await logIn('Ada', { reducedMotion })
+      await page.evaluate(() => document.getElementById('sid')?.classList.add('fresh'))
+
+      assert.equal(await page.evaluate(() => document.getElementById('sid')?.getAnimations().length), count)
+    })
+  }
 
   test('without JavaScript the forms work all the same', async t => {
     const { logIn } = await open(t)
