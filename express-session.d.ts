@@ -29,7 +29,7 @@ export = connectPgStore
  * }))
  * ```
  */
-declare function connectPgStore(session: connectPgStore.ExpressSession): typeof connectPgStore.PgStore
+declare function connectPgStore(session: connectPgStore.ExpressSession): connectPgStore.PgStoreClass
 
 declare namespace connectPgStore {
   export { connectPgStore as default }
@@ -173,6 +173,12 @@ declare namespace connectPgStore {
     batch?: boolean | undefined
   }
 
+  /** What makes a {@link PgStore}; may be extended. */
+  export interface PgStoreClass {
+    new (options?: PgStoreOptions): PgStore
+    readonly prototype: PgStore
+  }
+
   /**
    * A Store for express-session.
    *
@@ -183,9 +189,7 @@ declare namespace connectPgStore {
    * nothing, and is no error. One that was generated in the request, and any other object, is written whether there was
    * one or not.
    */
-  export class PgStore extends Store {
-    constructor(options?: PgStoreOptions)
-
+  export interface PgStore extends Store {
     /** The option `ttl`. */
     ttl: number | undefined
 

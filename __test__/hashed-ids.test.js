@@ -91,6 +91,24 @@ describe('without hashIds, the default of init', () => {
   })
 })
 
+describe('a table that was filled by other means, without hashIds', () => {
+  test('has sessions under UUIDs of any kind', async t => {
+    const place = await database.emptySchema(t)
+    const sessions = await place.sessions({ fields: FIELDS, hashIds: false })
+    await place.query(`INSERT INTO sess (sess_id, sess_creation_date, sess_last_updated, sess_expiration, user_id)
+      SELECT md5(i::text)::uuid, now(), now(), now() + interval '1 day', i FROM generate_series(1, 200) AS i`)
+    const stored = await place.query('SELECT sess_id, user_id FROM sess ORDER BY user_id')
+
+    const found = await Promise.all(stored.map(row => sessions.validate(row.sess_id)))
+
+    assert.ok(stored.some(row => row.sess_id[14] === '8'))
+    assert.deepEqual(
+      found.map(row => row?.user_id),
+      stored.map(row => row.user_id)
+    )
+  })
+})
+
 describe('a table of plain ids whose programs switch hashIds on', () => {
   for (const operation of ['validate', 'update']) {
     test(`hashes a session that is used: ${operation}`, async t => {

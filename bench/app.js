@@ -1,6 +1,6 @@
 'use strict'
 
-// One Express app in a process of its own: it reads the cookies and lets through who has a session.
+// One Express app in a process of its own: it lets through who has a session.
 
 const { once } = require('node:events')
 const { createServer } = require('node:http')
@@ -13,22 +13,30 @@ const { obey } = require('./orders.js')
 
 const HOST = '127.0.0.1'
 
-/** @type {Calls | undefined} */
-let calls
+/** @type {{ close: () => unknown } | undefined} */
+let opened
 /** @type {import('node:http').Server} */
 let server
 
 /** @param {{ file?: string, place?: Place }} details no file: cookies only */
 async function start({ file, place }) {
-  if (file !== undefined) calls = await require(file).open(place)
+  if (file !== undefined) opened = await require(file).open(place)
   const app = express()
-  app.use(cookieParser())
-  if (calls !== undefined) app.use(guard(calls))
+  app.use(handlers(opened))
   app.get('/', (_req, res) => res.send('hello'))
   server = createServer(app).listen(0, HOST)
   await once(server, 'listening')
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   return { url: `http://${HOST}:${port}/` }
+}
+
+/**
+ * @param {any} opened a contestant's calls, or a door's handlers
+ * @returns {any[]}
+ */
+function handlers(opened) {
+  if (opened?.handlers) return opened.handlers
+  return opened ? [cookieParser(), guard(opened)] : [cookieParser()]
 }
 
 /**
@@ -53,7 +61,7 @@ function cpu() {
 async function close() {
   server.closeAllConnections()
   server.close()
-  await calls?.close()
+  await opened?.close()
 }
 
 obey({ start, cpu, close })

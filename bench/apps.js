@@ -4,6 +4,7 @@
 
 const { Child } = require('./child.js')
 const { order } = require('./calls.js')
+const { doors } = require('./doors/index.js')
 
 /** @typedef {import('./cleanup.js').Cleanup} Cleanup */
 /** @typedef {import('./contender.js').Contender} Contender */
@@ -13,27 +14,39 @@ const { order } = require('./calls.js')
 
 /** @typedef {{ app: string, turns: AppTurn[] }} AppSeries one turn a round */
 
+/**
+ * @typedef {object} Kind of an app
+ * @property {string} key
+ * @property {{ file?: string, place?: import('./contestants/index.js').Place }} details of its sessions; empty: none
+ * @property {(id: string) => string} cookie of a session
+ */
+
 const COOKIES_ONLY = 'cookies only'
 
 class App {
   #child
+  #cookies
   #url = ''
 
-  /** @param {string} key */
-  constructor(key) {
+  /**
+   * @param {Kind} kind
+   * @param {string[]} ids
+   */
+  constructor({ key, cookie }, ids) {
     this.key = key
     this.#child = new Child('app.js', `the app of ${key}`)
+    this.#cookies = ids.map(cookie)
   }
 
   /**
-   * @param {Contender | undefined} contender none: cookies only
+   * @param {Kind} kind
+   * @param {string[]} ids of the sessions that requests come with
    * @param {Cleanup} cleanup
    */
-  static async start(contender, cleanup) {
-    const app = new App(contender?.key ?? COOKIES_ONLY)
+  static async start(kind, ids, cleanup) {
+    const app = new App(kind, ids)
     cleanup.add(() => app.#child.kill())
-    const details = contender ? { file: contender.contestant.file, place: contender.place } : {}
-    app.#url = (await app.#child.ask('start', details)).url
+    app.#url = (await app.#child.ask('start', kind.details)).url
     return app
   }
 
@@ -45,7 +58,7 @@ class App {
    */
   async turn(load, connections, seconds) {
     const before = await this.#child.ask('cpu')
-    const loaded = await load.run(this.#url, connections, seconds)
+    const loaded = await load.run(this.#url, this.#cookies, connections, seconds)
     const cpuMs = (await this.#child.ask('cpu')) - before
     return { ...loaded, cpuMs }
   }
@@ -57,14 +70,33 @@ class App {
 }
 
 /**
+ * @param {Contender[]} contenders
+ * @returns {Kind[]} one that reads cookies only, one for each contender, and the doors to their tables
+ */
+function kinds(contenders) {
+  const cookie = (/** @type {string} */ id) => `sess_id=${id}`
+  const guards = contenders.map(({ key, contestant, place }) => ({
+    key,
+    details: { file: contestant.file, place },
+    cookie
+  }))
+  const open = doors().flatMap(({ key, file, table, cookie }) => {
+    const home = contenders.find(contender => contender.key === table)
+    return home ? [{ key, details: { file, place: home.place }, cookie }] : []
+  })
+  return [{ key: COOKIES_ONLY, details: {}, cookie }, ...guards, ...open]
+}
+
+/**
  * @param {Contender[]} contenders whose sessions the apps use
+ * @param {string[]} ids of the sessions that requests come with
  * @param {Load} load
  * @param {Plan['apps']} plan
  * @param {Cleanup} cleanup
  * @returns {Promise<AppSeries[]>}
  */
-async function measureApps(contenders, load, plan, cleanup) {
-  const apps = await Promise.all([undefined, ...contenders].map(contender => App.start(contender, cleanup)))
+async function measureApps(contenders, ids, load, plan, cleanup) {
+  const apps = await Promise.all(kinds(contenders).map(kind => App.start(kind, ids, cleanup)))
   const { connections, warmUpSeconds, seconds } = plan
   if (warmUpSeconds > 0) for (const app of apps) await app.turn(load, connections, warmUpSeconds)
   const series = apps.map(({ key }) => ({ app: key, turns: /** @type {AppTurn[]} */ ([]) }))

@@ -1,11 +1,11 @@
--- For wrk: each request with another session's cookie. The argument is a file of ids, one a line.
+-- For wrk: each request with another session's cookie. The argument is a file of cookies, one a line.
 
 local requests = {}
 local turn = 0
 
 function init(args)
-  for id in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("GET", nil, { ["Host"] = wrk.host, ["Cookie"] = "sess_id=" .. id })
+  for cookie in io.lines(args[1]) do
+    requests[#requests + 1] = wrk.format("GET", nil, { ["Host"] = wrk.host, ["Cookie"] = cookie })
   end
 end
 

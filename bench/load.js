@@ -23,23 +23,23 @@ const autocannon = require('autocannon')
 /**
  * @typedef {object} Load
  * @property {string} name
- * @property {(url: string, connections: number, seconds: number) => Promise<Loaded>} run rejects if an answer was none
+ * @property {(url: string, cookies: string[], connections: number, seconds: number) => Promise<Loaded>} run rejects if
+ *   an answer was none
  */
 
 /** Each of autocannon's connections makes all requests of its own before it sends the first. */
-const AUTOCANNON_IDS = 100
+const AUTOCANNON_COOKIES = 100
 const MS = /** @type {Record<string, number>} */ ({ us: 0.001, ms: 1, s: 1000, m: 60_000 })
 
 /**
- * @param {string[]} ids of the sessions
  * @param {Cleanup} cleanup
  * @returns {Load}
  */
-function findLoad(ids, cleanup) {
+function findLoad(cleanup) {
   const { error, stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
-  if (!error) return new Wrk(stdout.split(' ')[1], ids, cleanup)
+  if (!error) return new Wrk(stdout.split(' ')[1], cleanup)
   const { version } = require('autocannon/package.json')
-  return { name: `autocannon ${version} (wrk is not installed)`, run: (...details) => runAutocannon(ids, ...details) }
+  return { name: `autocannon ${version} (wrk is not installed)`, run: runAutocannon }
 }
 
 class Wrk {
@@ -49,25 +49,25 @@ class Wrk {
 
   /**
    * @param {string} version
-   * @param {string[]} ids
    * @param {Cleanup} cleanup
    */
-  constructor(version, ids, cleanup) {
+  constructor(version, cleanup) {
     this.name = `wrk ${version}`
-    this.idsFile = path.join(this.#folder, 'ids')
     cleanup.add(() => this.#end())
-    fs.writeFileSync(this.idsFile, ids.join('\n'))
   }
 
   /**
    * @param {string} url
+   * @param {string[]} cookies
    * @param {number} connections
    * @param {number} seconds
    * @returns {Promise<Loaded>}
    */
-  async run(url, connections, seconds) {
+  async run(url, cookies, connections, seconds) {
+    const file = path.join(this.#folder, 'cookies')
+    fs.writeFileSync(file, cookies.join('\n'))
     const script = path.join(__dirname, 'cookies.lua')
-    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', this.idsFile]
+    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', file]
     const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#process = wrk
     let output = ''
@@ -110,14 +110,14 @@ function latency(output, share) {
 }
 
 /**
- * @param {string[]} ids
  * @param {string} url
+ * @param {string[]} cookies
  * @param {number} connections
  * @param {number} seconds
  * @returns {Promise<Loaded>}
  */
-async function runAutocannon(ids, url, connections, seconds) {
-  const requests = ids.slice(0, AUTOCANNON_IDS).map(id => ({ headers: { cookie: `sess_id=${id}` } }))
+async function runAutocannon(url, cookies, connections, seconds) {
+  const requests = cookies.slice(0, AUTOCANNON_COOKIES).map(cookie => ({ headers: { cookie } }))
   const result = await autocannon({ url, connections, duration: seconds, requests })
   const failed = result.errors + result.timeouts + result.non2xx
   if (failed > 0) throw new Error(`autocannon: ${failed} requests were not answered`)

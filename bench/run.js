@@ -50,7 +50,7 @@ async function measureAll({ plan, contestants: keys, also, save }, cleanup) {
   const servers = await Servers.start(cleanup, asked)
   const present = asked.filter(contestant => servers.has(contestant))
   const ids = Array.from({ length: plan.sessions }, () => randomUUID())
-  const load = findLoad(ids.slice(0, APP_SESSIONS), cleanup)
+  const load = findLoad(cleanup)
   const machine = describeMachine(
     present.flatMap(({ packages }) => packages),
     { ...servers.versions, load: load.name }
@@ -60,7 +60,7 @@ async function measureAll({ plan, contestants: keys, also, save }, cleanup) {
   warn(results)
   if (save && machine.isDebug) throw new Error('--save: not with a debug build')
   const contenders = await startAll(present, servers, ids, cleanup)
-  await fillIn(results, contenders, load, cleanup)
+  await fillIn(results, contenders, ids, load, cleanup)
   return results
 }
 
@@ -94,10 +94,11 @@ function startAll(contestants, servers, ids, cleanup) {
 /**
  * @param {Results} results
  * @param {Contender[]} contenders
+ * @param {string[]} ids
  * @param {import('./load.js').Load} load
  * @param {Cleanup} cleanup
  */
-async function fillIn(results, contenders, load, cleanup) {
+async function fillIn(results, contenders, ids, load, cleanup) {
   const { plan } = results
   for (const operation of OPERATIONS.filter(name => plan.measurements.includes(name))) {
     for (const inFlight of plan.inFlight) {
@@ -109,7 +110,7 @@ async function fillIn(results, contenders, load, cleanup) {
   for (const contender of contenders) await contender.close()
   if (!plan.measurements.includes('apps')) return
   progress(`Express apps, ${plan.apps.connections} connections`)
-  results.apps = await measureApps(contenders, load, plan.apps, cleanup)
+  results.apps = await measureApps(contenders, ids.slice(0, APP_SESSIONS), load, plan.apps, cleanup)
 }
 
 /**

@@ -1,12 +1,14 @@
 'use strict'
 
-// The only file that sees the addon. Calls of one turn of the event loop cross to Rust together, in one call an
+// The only file that uses the addon. Calls of one turn of the event loop cross to Rust together, in one call an
 // operation; outcomes come back in one call a batch, and the promises are settled here.
 
 const { setInterval } = require('node:timers')
-const { Core: NativeCore, StoreCore: NativeStoreCore } = require('../native/binding.js')
+const { binding } = require('./addon.js')
 const { rejected, toError } = require('./errors.js')
 const { Answer, Kind } = require('./packed.js')
+
+const { Core: NativeCore, StoreCore: NativeStoreCore } = binding
 
 /**
  * @typedef {import('./errors.js').Failure} Failure
@@ -238,7 +240,7 @@ class Questions {
   #answers
   /** What the caller's own functions threw, by question: those who wait get the very error. @type {Map<number, unknown>} */
   #failures = new Map()
-  /** @type {WeakRef<NativeCore | NativeStoreCore> | undefined} */
+  /** @type {WeakRef<import('../native/binding.js').Core | import('../native/binding.js').StoreCore> | undefined} */
   native
 
   /** @param {import('./connection.js').Answers} answers */

@@ -15,12 +15,13 @@ use crate::pieces::run_piece;
 use crate::road::Road;
 use crate::table::Table;
 
-/// How long a piece should take: far below what anybody notices, also where the server is suddenly slower.
-const TARGET: Duration = Duration::from_millis(15);
+/// How long a piece should take: a processor that it keeps busy is what validations wait for, so it must be about as
+/// long as they take themselves (`npm run bench:prune`).
+const TARGET: Duration = Duration::from_millis(4);
 /// Between two pieces, at least.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-/// Else so many times as long as the piece took: pruning keeps a quarter of one processor busy.
-const PAUSE_SHARE: f64 = 3.0;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(3);
+/// Else so many times as long as the piece took: pruning keeps less than a third of one processor busy.
+const PAUSE_SHARE: f64 = 2.5;
 /// Before somebody else, whose turn it is, is asked again.
 const TURN_PAUSE: Duration = Duration::from_millis(50);
 /// Whoever prunes pauses between its pieces. So the lock is tried several times before it is taken to be free.

@@ -1,16 +1,18 @@
 //! How the id that a caller holds relates to the one in the table.
 //!
-//! Plain, they are the same. Hashed, the table holds SHA-256 of the caller's id, cut to a UUID whose version is 8: what
-//! leaks from the database opens no session, since nobody finds the id that belongs to a hash. A salt would add
-//! nothing, for ids are random.
+//! Plain, they are the same. Hashed, the table holds SHA-256 of the caller's id, cut to a UUID of version 8 whose last
+//! byte is a mark: what leaks from the database opens no session, since nobody finds the id that belongs to a hash. A
+//! salt would add nothing, for ids are random.
 //!
 //! A table that held plain ids before goes on working: an id of version 4 is looked for as it is, too. No hash has
-//! that version, so whoever presents a hash finds nothing; nor with `hash_ids` off again.
+//! that version, so whoever presents a hash finds nothing. Nor with `hash_ids` off: what looks like a hash is not
+//! looked for. A foreign id, made by whatever rule, looks so once in 16 384 times; a mark of two bytes would leave the
+//! hash fewer than the 112 bits that count as strong (NIST SP 800-57).
 
 use std::fmt;
 
 use ring::digest::{SHA256, digest};
-use uuid::Uuid;
+use uuid::{Uuid, Variant};
 
 use crate::session_id::SessionId;
 
@@ -21,6 +23,8 @@ const DOMAIN: &[u8; 16] = b"pg-sess-rs/id/1:";
 const PLAIN_VERSION: usize = 4;
 /// The version of stored hashes: "custom" in RFC 9562.
 const HASH_VERSION: usize = 8;
+/// The last byte of stored hashes.
+const HASH_MARK: u8 = 0x73;
 
 /// What ids look like in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +77,14 @@ impl Ids {
 
     /// Where to look for a session. The work is the same whether there is one or not.
     pub(crate) fn lookup(self, id: SessionId) -> Lookup {
-        let version = id.as_uuid().get_version_num();
-        let plain = StoredId(id.as_uuid());
+        let uuid = id.as_uuid();
+        let plain = StoredId(uuid);
         let stored = match self {
-            Self::Plain => [(version != HASH_VERSION).then_some(plain), None],
-            Self::Hashed => [Some(hash(id)), (version == PLAIN_VERSION).then_some(plain)],
+            Self::Plain => [(!looks_hashed(uuid)).then_some(plain), None],
+            Self::Hashed => {
+                let is_plain = uuid.get_version_num() == PLAIN_VERSION;
+                [Some(hash(id)), is_plain.then_some(plain)]
+            }
         };
         Lookup { id, stored }
     }
@@ -125,9 +132,10 @@ pub(crate) fn stored_sql(id: &str, ids: Ids) -> String {
 /// [`hash`], computed by the server: turns a plain id that is stored into its hash.
 pub(crate) fn hash_sql(id: &str) -> String {
     let domain = crate::text::hex(DOMAIN);
-    // The first 16 bytes; then the version in byte 6 and the variant in byte 8.
+    // The first 16 bytes; then the version in byte 6, the variant in byte 8, the mark in byte 15.
     format!(
-        "(SELECT encode(set_byte(set_byte(h, 6, get_byte(h, 6) & 15 | 128), 8, get_byte(h, 8) & 63 | 128), 'hex')::uuid \
+        "(SELECT encode(set_byte(set_byte(set_byte(h, 6, get_byte(h, 6) & 15 | 128), \
+         8, get_byte(h, 8) & 63 | 128), 15, {HASH_MARK}), 'hex')::uuid \
          FROM substr(sha256(decode('{domain}', 'hex') || uuid_send({id})), 1, 16) AS h)"
     )
 }
@@ -138,8 +146,17 @@ fn hash(id: SessionId) -> StoredId {
     domain.copy_from_slice(DOMAIN);
     bytes.copy_from_slice(id.as_uuid().as_bytes());
     let digest = digest(&SHA256, &input);
-    let first: [u8; 16] = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    let mut first: [u8; 16] = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    let [.., last] = &mut first;
+    *last = HASH_MARK;
     StoredId(uuid::Builder::from_custom_bytes(first).into_uuid())
+}
+
+fn looks_hashed(id: Uuid) -> bool {
+    let [.., last] = id.as_bytes();
+    id.get_version_num() == HASH_VERSION
+        && id.get_variant() == Variant::RFC4122
+        && *last == HASH_MARK
 }
 
 /// A version 4 UUID has 122 random bits; the other 6 come from a second one.
@@ -160,6 +177,20 @@ mod tests {
             let hash = Ids::Hashed.stored(id).as_uuid();
             assert!(ids.lookup(SessionId::from_uuid(hash)).stored().all(|stored| stored != hash));
         }
+    }
+
+    #[test]
+    fn with_plain_ids_any_uuid_is_found_unless_it_looks_like_a_hash() {
+        let foreign = |text: u128| SessionId::from_uuid(Uuid::from_u128(text));
+        for text in [
+            0x6f1c1f7e_3b0c_8a52_9d3e_0a1b2c3d4e5f,
+            0x6f1c1f7e_3b0c_8a52_1d3e_0a1b2c3d4e73,
+            0x6f1c1f7e_3b0c_7a52_9d3e_0a1b2c3d4e73,
+        ] {
+            assert_eq!(Ids::Plain.lookup(foreign(text)).stored().count(), 1, "{text:x}");
+        }
+        let hash = foreign(0x6f1c1f7e_3b0c_8a52_9d3e_0a1b2c3d4e73);
+        assert_eq!(Ids::Plain.lookup(hash).stored().count(), 0);
     }
 
     #[test]

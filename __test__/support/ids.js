@@ -15,6 +15,7 @@ function hashedId(sid) {
   const hash = createHash('sha256').update('pg-sess-rs/id/1:').update(id).digest().subarray(0, 16)
   hash[6] = (hash[6] & 0x0f) | 0x80
   hash[8] = (hash[8] & 0x3f) | 0x80
+  hash[15] = 0x73
   return hash.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 

@@ -3,6 +3,7 @@
 // The report as tables, whatever they are written in. Ratios come first: they say the same on other machines.
 
 const { COOKIES_ONLY } = require('../apps.js')
+const { doors } = require('../doors/index.js')
 const { median } = require('../stats.js')
 
 /** @typedef {import('../goals.js').Verdict} Verdict */
@@ -98,7 +99,7 @@ function appTable(results) {
   if (results.apps.length === 0) return []
   const header = ['the guard', 'of cookies only', 'of pg-promise', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs a request']
   const rows = results.apps.map(({ app, turns }) => [
-    results.contestants.find(({ key }) => key === app)?.name ?? app,
+    [...results.contestants, ...doors()].find(({ key }) => key === app)?.name ?? app,
     share(results.appRatio(app, COOKIES_ONLY)),
     share(results.appRatio(app, 'pg-promise')),
     withSpread(turns.map(({ rate }) => rate)),
