@@ -33,7 +33,8 @@ function sessionMiddleware(sessions, options = {}) {
     throw new TypeError(`options.onError: expected "next" or "anonymous", got ${describe(onError)}`)
   }
   const cookie = new SessionCookie(others)
-  const isDue = rolling ? dueAfter(Sessions.extendInterval(sessions)) : () => false
+  const interval = rolling ? Sessions.extendInterval(sessions) : undefined
+  const extending = { isAlwaysDue: interval === 0, isDue: interval === undefined ? () => false : dueAfter(interval) }
 
   /**
    * @param {any} req
@@ -49,7 +50,7 @@ function sessionMiddleware(sessions, options = {}) {
     }
     const own = new RequestSessions(sessions, cookie, req, res)
     req.sessions = own
-    const loading = RequestSessions.load(own, isDue)
+    const loading = RequestSessions.load(own, extending)
     if (loading === undefined) return next()
     // On a turn of its own, so that what a handler throws is not taken for a failure of ours.
     loading.then(

@@ -8,6 +8,7 @@ const page = require('./page.js')
 
 const SLENGTH = 10 * 60 * 1000 // a session ends ten minutes after it was last extended
 const FIELDS = [{ field: 'user_name', datatype: 'VARCHAR(40) NOT NULL' }]
+/** @type {import('express').CookieOptions} */
 const COOKIE = { httpOnly: true, sameSite: 'lax', secure: process.env.NODE_ENV === 'production', maxAge: SLENGTH }
 
 /** @param {string} url of the database, postgres://… */

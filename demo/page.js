@@ -2,37 +2,10 @@
 
 // The demo's two pages, HTML by hand. Knows no request and no database.
 
+const { Html, html } = require('./html.js')
+
 /** @typedef {import('pg-sess-rs').SessionRow} Row */
-
-/** Text that is HTML already. */
-class Html {
-  /** @param {string} text */
-  constructor(text) {
-    this.text = text
-  }
-}
-
-/** @type {{ [letter: string]: string }} */
-const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-/**
- * Writes HTML; what is filled in is escaped unless it is HTML itself.
- *
- * @param {TemplateStringsArray} parts
- * @param {...(string | number | Html | Html[])} values
- */
-function html(parts, ...values) {
-  return new Html(parts.map((part, at) => (at === 0 ? part : toHtml(values[at - 1]) + part)).join(''))
-}
-
-/**
- * @param {string | number | Html | Html[]} value
- * @returns {string}
- */
-function toHtml(value) {
-  if (Array.isArray(value)) return value.map(toHtml).join('')
-  return value instanceof Html ? value.text : String(value).replace(/[&<>"']/g, letter => ENTITIES[letter])
-}
+/** @typedef {InstanceType<typeof import('./html.js')['Html']>} HtmlText */
 
 /**
  * The page with the log-in form.
@@ -197,7 +170,7 @@ const ICON =
 
 /**
  * @param {string} title
- * @param {Html} main
+ * @param {HtmlText} main
  */
 function document(title, main) {
   return html`<!doctype html>

@@ -3,7 +3,10 @@
 // A client that keeps cookies as a browser does: one jar, sent with each request, whatever order answers come in.
 
 const { once } = require('node:events')
-const { createServer } = require('node:http')
+const { Agent, createServer, request } = require('node:http')
+
+/** Any number of requests may be made at once; a server's queue of new connections has room for 511. */
+const agent = new Agent({ maxSockets: 500 })
 
 /**
  * Serves an app until the test is over.
@@ -54,16 +57,15 @@ class Browser {
 
   /**
    * @param {string} path
-   * @param {{ method?: string, headers?: object, body?: string }} request
+   * @param {{ method?: string, headers?: object, body?: string }} asked
    */
-  async #ask(path, { headers, ...request }) {
+  async #ask(path, { headers, body, ...asked }) {
     const cookie = Array.from(this.cookies, ([name, value]) => `${name}=${value}`).join('; ')
     const sent = { ...this.#headers, ...headers, ...(cookie ? { Cookie: cookie } : {}) }
-    const response = await fetch(this.#origin + path, { ...request, headers: sent, redirect: 'manual' })
+    const response = await send(this.#origin + path, { ...asked, headers: sent }, body)
     const setCookies = response.headers.getSetCookie()
     for (const line of setCookies) this.#keep(line)
-    const text = await response.text()
-    return { status: response.status, headers: response.headers, text, setCookies, json: () => JSON.parse(text) }
+    return { ...response, setCookies, json: () => JSON.parse(response.text) }
   }
 
   /** @param {string} line of a Set-Cookie header */
@@ -75,6 +77,25 @@ class Browser {
     if (isOver) this.cookies.delete(pair.slice(0, at))
     else this.cookies.set(pair.slice(0, at), pair.slice(at + 1))
   }
+}
+
+/**
+ * One request, which waits for its answer however long that takes, and follows no redirect.
+ *
+ * @param {string} url
+ * @param {import('node:http').RequestOptions} options
+ * @param {string} [body]
+ */
+async function send(url, options, body) {
+  const sent = request(url, { agent, ...options }).end(body)
+  const [response] = await once(sent, 'response')
+  const headers = new Headers()
+  for (let at = 0; at < response.rawHeaders.length; at += 2) {
+    headers.append(response.rawHeaders[at], response.rawHeaders[at + 1])
+  }
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  return { status: Number(response.statusCode), headers, text }
 }
 
 exports.Browser = Browser

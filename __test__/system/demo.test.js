@@ -166,19 +166,25 @@ describe('npm run demo', () => {
     assert.doesNotMatch(stdout, /^3\./m)
   })
 
-  test('it serves until Ctrl-C', async t => {
-    const place = await database.emptySchema(t)
-    const demo = runDemo(place.url)
-    t.after(() => demo.child.kill('SIGKILL'))
-    const address = await demo.printed(/http:\/\/127\.0\.0\.1:\d+/)
+  for (const [args, question] of /** @type {const} */ ([
+    [[], 'Who are you?'],
+    [['--small'], 'Log in']
+  ])) {
+    test(`it serves until Ctrl-C ${args}`, async t => {
+      const place = await database.emptySchema(t)
+      const demo = runDemo(place.url, ...args)
+      t.after(() => demo.child.kill('SIGKILL'))
+      const address = await demo.printed(/http:\/\/127\.0\.0\.1:\d+/)
 
-    const answer = await fetch(address, { redirect: 'manual' })
-    demo.child.kill('SIGINT')
+      const answer = await fetch(address)
+      demo.child.kill('SIGINT')
 
-    assert.equal(answer.headers.get('location'), '/login')
-    assert.equal((await demo.ended).code, 0)
-    await assert.rejects(fetch(address))
-  })
+      assert.equal(new URL(answer.url).pathname, '/login')
+      assert.ok((await answer.text()).includes(`>${question}</h1>`))
+      assert.equal((await demo.ended).code, 0)
+      await assert.rejects(fetch(address))
+    })
+  }
 
   test('an unknown option is refused', async () => {
     const { code, stderr } = await runDemo('postgres://nobody.invalid', '--twice').ended

@@ -9,6 +9,7 @@ const { withCode } = require('../errors.js')
 /**
  * @typedef {import('./cookie.js').SessionCookie} SessionCookie
  * @typedef {{ [column: string]: any }} Row
+ * @typedef {{ isAlwaysDue: boolean, isDue: (row: Row) => boolean }} Extending whether a request extends its session
  */
 
 class RequestSessions {
@@ -45,11 +46,11 @@ class RequestSessions {
    * Reads the session that the request came with, and extends it if that is due.
    *
    * @param {RequestSessions} own
-   * @param {(row: Row) => boolean} isDue
+   * @param {Extending} extending
    * @returns {Promise<void> | undefined} nothing if the request has no cookie
    */
-  static load(own, isDue) {
-    return own.#sent === undefined ? undefined : own.#load(own.#sent, isDue)
+  static load(own, extending) {
+    return own.#sent === undefined ? undefined : own.#load(own.#sent, extending)
   }
 
   /**
@@ -105,9 +106,19 @@ class RequestSessions {
 
   async destroy() {
     const id = this.#req.session?.sess_id ?? this.#sent
-    const wasLive = id === undefined ? false : await this.#sessions.destroy(id)
+    const wasLive = id === undefined ? false : await this.#destroy(id)
     this.#takeAway()
     return wasLive
+  }
+
+  /** @param {string} id */
+  async #destroy(id) {
+    try {
+      return await this.#sessions.destroy(id)
+    } catch (error) {
+      // It could not be asked before, either: this is no failure of the handler's.
+      throw this.#failure === undefined ? error : unavailable(error)
+    }
   }
 
   /**
@@ -138,17 +149,19 @@ class RequestSessions {
 
   /**
    * @param {string} id
-   * @param {(row: Row) => boolean} isDue
+   * @param {Extending} extending
    */
-  async #load(id, isDue) {
+  async #load(id, { isAlwaysDue, isDue }) {
     try {
+      // Where each request extends its session, there is no need to look at it before.
+      if (isAlwaysDue && !(await this.#sessions.extend(id))) return
       const row = await this.#sessions.validate(id)
       if (row === null) return
       this.#req.session = row
-      // A row whose id is another was given a new one.
-      if (row.sess_id === id.toLowerCase()) this.#sentExpiry = timeOf(row)
+      // A row whose id is another was given a new one; after an extend, the browser does not know the end.
+      if (!isAlwaysDue && row.sess_id === id.toLowerCase()) this.#sentExpiry = timeOf(row)
       this.#follow(row)
-      if (isDue(row)) await this.extend()
+      if (!isAlwaysDue && isDue(row)) await this.extend()
     } catch (error) {
       this.#failure = error
       throw error
