@@ -17,6 +17,7 @@ const IN_FLIGHT = 256
 const ROUNDS = 5
 const TURN_MS = 1000
 const OPERATIONS = ['validate', 'extend', 'create']
+/** @type {import('pg-sess-rs').ConnectOptions<{ user_id: string }>} */
 const OPTIONS = { fields: { user_id: 'INT' }, pruneInterval: false }
 const BUFFERS = { shared_buffers: '512MB', max_wal_size: '4GB' }
 const COLUMNS = `

@@ -1,5 +1,6 @@
-// Packages without typings of which too little is used to describe them. Express is described in demo/express.d.ts.
+// Packages without typings, of which too little is used to describe them.
 
 declare module 'autocannon'
 declare module 'connect-pg-simple'
-declare module 'express-session'
+declare module 'cookie-parser'
+declare module 'cookie-signature'

@@ -12,14 +12,15 @@ const { LENGTH_MS, VALUES } = require('./index.js')
 /**
  * @typedef {object} Store
  * @property {(id: string, answer: Answer) => void} get
- * @property {(id: string, session: object, answer: Answer) => void} set
- * @property {(id: string, session: object, answer: Answer) => void} touch
+ * @property {(id: string, session: any, answer: Answer) => void} set
+ * @property {(id: string, session: any, answer: Answer) => void} touch
  * @property {(id: string, answer: Answer) => void} destroy
  */
 
 /** @param {{ username: string, user_id: number }} values */
 function toSession(values) {
-  return { cookie: new session.Cookie({ maxAge: LENGTH_MS }), ...values }
+  // The typings know no constructor of Cookie; express-session's own documentation does.
+  return { cookie: new /** @type {any} */ (session.Cookie)({ maxAge: LENGTH_MS }), ...values }
 }
 
 /** @param {Store} store */
