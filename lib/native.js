@@ -15,7 +15,9 @@ const { Core: NativeCore, StoreCore: NativeStoreCore } = binding
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
  * @typedef {(value: any) => void} Resolve
  * @typedef {import('./rows.js').RowReader} RowReader
- * @typedef {(error: Error, table: string) => void} Report takes an error to which no call belongs
+ * @typedef {object} Tell what is told that belongs to no call
+ * @property {(error: Error, table: string) => void} report an error
+ * @property {() => void} changed the table is to be described again, before the next row is read
  */
 
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
@@ -83,19 +85,19 @@ class Waiting {
   #free = []
   #classes
   #questions
-  #report
+  #tell
   /** Set once the table stands. @type {RowReader | undefined} */
   reader
 
   /**
    * @param {ErrorClasses} classes
    * @param {Questions} questions
-   * @param {Report} report
+   * @param {Tell} tell
    */
-  constructor(classes, questions, report) {
+  constructor(classes, questions, tell) {
     this.#classes = classes
     this.#questions = questions
-    this.#report = report
+    this.#tell = tell
   }
 
   /**
@@ -124,7 +126,8 @@ class Waiting {
     const [what, whose, detail] = JSON.parse(message)
     if (what === 'done') this.#settle(whose, detail)
     else if (what === 'failed') this.#settle(whose, this.#failed(detail))
-    else if (what === 'report') this.#report(toError(detail, this.#classes), whose)
+    else if (what === 'report') this.#tell.report(toError(detail, this.#classes), whose)
+    else if (what === 'changed') this.#tell.changed()
     else this.#questions.answer(what, whose, detail)
   }
 
@@ -303,11 +306,11 @@ class Core {
    * @param {import('../native/binding.js').SessionsOptions} options
    * @param {ErrorClasses} classes
    * @param {import('./connection.js').Answers} answers
-   * @param {Report} report must not hold the core: it would never be collected
+   * @param {Tell} tell must not hold the core: it would never be collected
    */
-  constructor(settings, fields, options, classes, answers, report) {
+  constructor(settings, fields, options, classes, answers, tell) {
     const questions = new Questions(answers)
-    const waiting = new Waiting(classes, questions, report)
+    const waiting = new Waiting(classes, questions, tell)
     this.#waiting = waiting
     this.#native = new NativeCore(settings, fields, options, message => waiting.receive(message))
     questions.native = new WeakRef(this.#native)
@@ -449,6 +452,11 @@ class Core {
   /** @returns {Promise<any>} the description of the table, see src/node/packed.rs */
   setUp() {
     return this.#single(number => this.#native.setUp(number))
+  }
+
+  /** The table as it was found last. */
+  describe() {
+    return JSON.parse(this.#native.describe())
   }
 
   /** @returns {Promise<unknown>} */

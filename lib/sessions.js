@@ -46,7 +46,13 @@ class Sessions {
     const report = (/** @type {Error} */ error, /** @type {string} */ table) => {
       tell(onError, Object.assign(new Error(`prune of table ${table}: ${error.message}`, { cause: error }), { table }))
     }
-    this.#core = new Core(settings, fields, all, pg, answers, report)
+    // Weakly: the core is held by what holds its sessions.
+    const itself = new WeakRef(this)
+    const changed = () => {
+      const sessions = itself.deref()
+      if (sessions !== undefined) sessions.#describeAgain()
+    }
+    this.#core = new Core(settings, fields, all, pg, answers, { report, changed })
     this.#extendInterval = options.extendInterval ?? 0
     this.#foldNames = foldNames
     this.#onError = onError
@@ -384,6 +390,16 @@ class Sessions {
 
   async #setUp() {
     const description = await this.#core.setUp()
+    return this.#describe(description)
+  }
+
+  /** The type of a column has changed. */
+  #describeAgain() {
+    this.#describe(this.#core.describe())
+  }
+
+  /** @param {import('./table.js').Description} description */
+  #describe(description) {
     const table = new Table(this.#core, description, this.#connection.pg, this.#foldNames)
     this.#core.setReader(table.reader)
     this.#table = table

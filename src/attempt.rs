@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 
 use crate::error::{Error, Step};
+use crate::operations::columns::have_types;
 use crate::operations::{Answer, Operation, Verdict};
 use crate::pool::{Connection, Pool, Request};
 use crate::retry::Attempts;
@@ -177,7 +178,9 @@ impl<O: Operation> Runner<'_, O> {
             match outcome {
                 Ok(more) => answers.append(more),
                 // All of them run again: what was done already is found done.
-                Err(error) if error.is_connection_lost() => return Err(error),
+                Err(error) if error.is_connection_lost() || error.is_changed() => {
+                    return Err(error);
+                }
                 // It waits for somebody, or is wrong: the form that waits will tell.
                 Err(error) if form == Form::Brief && !error.is_timeout() => {
                     answers.verdicts.push(Ok(Verdict::Alone));
@@ -204,7 +207,7 @@ impl<O: Operation> Runner<'_, O> {
         };
         let repeated = attempts.may_have_happened();
         let deadline = attempts.deadline();
-        let mut rows = run_fresh(connection, &request, deadline).await?;
+        let mut rows = self.session_rows(connection, &request, deadline).await?;
         let read = self.operation.read(&rows, calls);
         let besides = self.operation.besides(&rows);
         let open: Vec<&O::Call> = calls
@@ -219,7 +222,7 @@ impl<O: Operation> Runner<'_, O> {
             let waited = form == Form::Alone && !may_be_elsewhere;
             let asked = if waited { None } else { self.operation.follow_up(&open) };
             let more = match asked {
-                Some(request) => run_fresh(connection, &request, deadline).await?,
+                Some(request) => self.session_rows(connection, &request, deadline).await?,
                 None => Vec::new(),
             };
             verdicts = self.operation.verdicts(&more, rows.len(), &open, repeated);
@@ -238,6 +241,22 @@ impl<O: Operation> Runner<'_, O> {
             let _ = run_fresh(connection, &request, deadline).await;
         }
         Ok(Answers { rows, verdicts })
+    }
+
+    /// Runs a statement whose rows may be sessions'. Those of other types than it was made for would be misread.
+    async fn session_rows(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Vec<Row>, Error> {
+        let rows = run_fresh(connection, request, deadline).await?;
+        if have_types(&rows, self.operation.row_types()) {
+            return Ok(rows);
+        }
+        // If the table is as it was, the server described the statement wrongly.
+        connection.forget(request);
+        Err(Error::changed())
     }
 
     /// The answer of a call that waits for its row.

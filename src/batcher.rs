@@ -66,22 +66,33 @@ pub(crate) struct Batcher<O: Operation> {
     state: Mutex<State<O::Call>>,
     /// What an answer weighs, from those that came.
     answer_bytes: AtomicUsize,
-    pass: Option<Pass<O::Call>>,
+    others: Others<O::Call>,
 }
 
 /// Takes over calls that another queue answers, with the deadline that they have.
 pub(crate) type Pass<C> = Box<dyn Fn(Vec<(C, Reply)>, Instant) + Send + Sync>;
 
+/// Other queues that answer some of the calls.
+pub(crate) struct Others<C> {
+    /// Those with [`Verdict::Pass`].
+    pub(crate) pass: Option<Pass<C>>,
+    /// Those that may have found a table with other types.
+    pub(crate) renew: Option<Renew<C>>,
+}
+
+/// The same for calls that failed so.
+pub(crate) type Renew<C> = Box<dyn Fn(Vec<(C, Reply)>, Error, Instant) + Send + Sync>;
+
 impl<O: Operation> Batcher<O> {
     pub(crate) fn new(operation: O, road: &Arc<Road>) -> Arc<Self> {
-        Self::passing(operation, road, None)
+        Self::with_others(operation, road, Others { pass: None, renew: None })
     }
 
     /// A queue some of whose calls another one answers.
-    pub(crate) fn passing(
+    pub(crate) fn with_others(
         operation: O,
         road: &Arc<Road>,
-        pass: Option<Pass<O::Call>>,
+        others: Others<O::Call>,
     ) -> Arc<Self> {
         let state = State { queue: VecDeque::new(), away: 0, untaken: 0 };
         Arc::new(Self {
@@ -89,7 +100,7 @@ impl<O: Operation> Batcher<O> {
             road: Arc::clone(road),
             state: Mutex::new(state),
             answer_bytes: AtomicUsize::new(FIRST_ANSWER_BYTES),
-            pass,
+            others,
         })
     }
 
@@ -274,22 +285,30 @@ impl<O: Operation> Batcher<O> {
         self.learn(&answers.rows);
         let mut settled = Vec::with_capacity(calls.len());
         let mut passed = Vec::new();
+        let (mut changed, mut failure) = (Vec::new(), None);
         let mut alone = Vec::new();
         for (call, (reply, verdict)) in
             calls.into_iter().zip(replies.into_iter().zip(answers.verdicts))
         {
-            match (verdict, &self.pass) {
-                (Ok(Verdict::Alone), _) => alone.push((call, reply)),
-                (Ok(Verdict::Pass), Some(_)) => passed.push((call, reply)),
-                (verdict, _) => settled.push((reply, settle(verdict))),
+            match verdict {
+                Ok(Verdict::Alone) => alone.push((call, reply)),
+                Ok(Verdict::Pass) if self.others.pass.is_some() => passed.push((call, reply)),
+                Err(error) if error.may_be_changed() && self.others.renew.is_some() => {
+                    changed.push((call, reply));
+                    failure = Some(error);
+                }
+                verdict => settled.push((reply, settle(verdict))),
             }
         }
         self.deliver(&answers.rows, settled);
         for (call, reply) in alone {
             self.road.runtime.spawn(Arc::clone(self).run_alone(call, reply, deadline));
         }
-        if let (Some(pass), false) = (&self.pass, passed.is_empty()) {
+        if let (Some(pass), false) = (&self.others.pass, passed.is_empty()) {
             pass(passed, deadline);
+        }
+        if let (Some(renew), Some(failure)) = (&self.others.renew, failure) {
+            renew(changed, failure, deadline);
         }
     }
 
@@ -311,6 +330,11 @@ impl<O: Operation> Batcher<O> {
             Ok(_permit) => self.runner().alone(&calls, deadline).await,
             Err(_) => failed(&calls, &Error::timeout(Step::WaitingForAnswer)),
         };
+        if let ([Err(error)], Some(renew)) = (answers.verdicts.as_slice(), &self.others.renew)
+            && error.may_be_changed()
+        {
+            return renew(calls.into_iter().zip([reply]).collect(), error.clone(), deadline);
+        }
         let settled = answers.verdicts.into_iter().map(settle);
         let settled = std::iter::once(reply).zip(settled).collect();
         self.road.deliver(&answers.rows, settled, Taken::default());

@@ -41,6 +41,8 @@ pub enum Kind {
     QueueFull,
     /// The table does not fit the fields.
     Table,
+    /// A column has not the type that the statement was made for.
+    Changed,
     /// The caller's arguments are wrong.
     Argument,
     /// A defect of this crate, or an answer that no PostgreSQL gives.
@@ -118,6 +120,12 @@ impl Error {
     /// The table does not fit.
     pub(crate) fn table(message: impl Into<String>) -> Self {
         Self::new(Kind::Table, message)
+    }
+
+    /// A column has not the type that the statement was made for. Nobody hears of it but where the table changes again
+    /// and again.
+    pub(crate) fn changed() -> Self {
+        Self::new(Kind::Changed, "the types of the table's columns do not hold still")
     }
 
     /// Nothing is there to remember replaced ids.
@@ -289,6 +297,28 @@ impl Error {
     /// The server gave up waiting for a lock.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.sqlstate() == Some("55P03")
+    }
+
+    /// A column has not the type that the statement was made for.
+    pub(crate) fn is_changed(&self) -> bool {
+        matches!(self.kind(), Kind::Changed)
+    }
+
+    /// The same may be why the server refuses a statement: 42804 "column is of type date but expression is of type
+    /// text", 42883 "operator does not exist".
+    pub(crate) fn may_be_changed(&self) -> bool {
+        self.is_changed() || matches!(self.sqlstate(), Some("42804" | "42883"))
+    }
+
+    /// What to tell a caller whose call failed with `failure` when the table was looked at: no change was found, so it
+    /// stands; or looking failed itself.
+    pub(crate) fn unless_changed(self, failure: Self) -> Self {
+        if self.is_changed() { failure } else { self }
+    }
+
+    /// The server said what no PostgreSQL says.
+    pub(crate) fn is_nonsense(&self) -> bool {
+        matches!(self.kind(), Kind::Internal)
     }
 
     /// A deadline passed.

@@ -13,6 +13,7 @@
 //! | [`companion`] | the table beside it that remembers replaced ids |
 //! | [`session_id`] | ids: made by the operating system's generator, hidden in `Debug` |
 //! | [`ids`] | how a caller's id relates to the one in the table: the same, or its hash |
+//! | [`queues`] | one an operation, made for the table as it was found, and anew when a type changes |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
 //! | [`handle`] | what a session is known by in lists |
 //! | [`advisory`] | keys of the locks that processes agree on |
@@ -44,6 +45,7 @@ mod operations;
 pub mod options;
 mod pieces;
 mod pool;
+mod queues;
 mod retry;
 mod road;
 mod row;

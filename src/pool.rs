@@ -114,6 +114,8 @@ impl Pool {
 
     /// Open connections, and those among them that nobody uses.
     pub(crate) fn size_and_idle(&self) -> (usize, usize) {
+        // Those that ended while they were idle are found out when they are lent, or here.
+        drop(self.inner.retain(|client, _| !client.is_closed()));
         let status = self.inner.status();
         (status.size, status.available)
     }
@@ -178,7 +180,8 @@ impl Connection {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 let error = Error::from(error);
-                if error.is_connection_lost() {
+                // What was nonsense once may be kept as a prepared statement.
+                if error.is_connection_lost() || error.is_nonsense() {
                     self.broken.store(true, Ordering::Relaxed);
                 }
                 Err(error)

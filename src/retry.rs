@@ -24,7 +24,7 @@ pub(crate) struct Attempts {
     conflicts_left: usize,
     /// An earlier attempt may have done the work without our seeing the answer.
     ambiguous: bool,
-    /// Why there was no connection, when that was worth another try.
+    /// What the server refused, when that was worth another try.
     refusal: Option<Error>,
 }
 
@@ -77,8 +77,13 @@ impl Attempts {
             return Err(error);
         }
         *left -= 1;
-        self.ambiguous |= lost && may_have_happened(&error);
-        if error.is_conflict() {
+        let is_conflict = error.is_conflict();
+        if lost && may_have_happened(&error) {
+            self.ambiguous = true;
+        } else if lost {
+            self.refusal = Some(error);
+        }
+        if is_conflict {
             sleep(PAUSE).await;
         }
         Ok(())

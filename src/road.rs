@@ -28,6 +28,8 @@ pub trait Sink: Send + Sync {
     fn deliver(&self, rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)], taken: Taken);
     /// Takes an error to which no call belongs; `table`: whose work failed.
     fn report(&self, error: &Error, table: &str);
+    /// From now on rows have other types: the table is to be described again. It comes before the first such row.
+    fn changed(&self);
 }
 
 /// Outcomes that are on their way to whoever asked, until it is dropped.
@@ -170,6 +172,13 @@ impl Road {
     pub(crate) fn report(&self, error: &Error, table: &str) {
         if let Some(sink) = &self.sink {
             sink.report(error, table);
+        }
+    }
+
+    /// Tells that the table is described otherwise from now on.
+    pub(crate) fn changed(&self) {
+        if let Some(sink) = &self.sink {
+            sink.changed();
         }
     }
 

@@ -1,7 +1,7 @@
 //! `Sessions`: one table of sessions, and what can be asked of it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -10,8 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::background::{self, Pruner, Stop};
-use crate::batcher::{Batcher, Pass};
+use crate::background::Stop;
 use crate::companion;
 use crate::connect::Settings;
 use crate::error::Error;
@@ -19,21 +18,15 @@ use crate::fields::{Field, FieldSpec, check_fields};
 use crate::handle;
 use crate::ids::{Ids, Lookup};
 use crate::operations::columns::Reader;
-use crate::operations::create::Create;
-use crate::operations::destroy::destroy;
-use crate::operations::destroy_all::DestroyAll;
-use crate::operations::due::Due;
-use crate::operations::extend::extend;
 use crate::operations::figures::Count;
-use crate::operations::list::List;
-use crate::operations::locking::Locking;
-use crate::operations::refresh::{Refresh, Renewal};
-use crate::operations::update::{Change, Update};
-use crate::operations::validate::{self, Validate};
+use crate::operations::refresh::Renewal;
+use crate::operations::update::Change;
+use crate::operations::validate;
 use crate::operations::{Sql, convert, trail, values};
 use crate::options::Options;
 use crate::pieces;
 use crate::pool::{Pool, Request};
+use crate::queues::{Made, Queues};
 use crate::road::Road;
 use crate::session_id::SessionId;
 use crate::stats::Stats;
@@ -93,73 +86,8 @@ pub struct Sessions {
     options: Options,
     fields: Vec<FieldSpec>,
     road: Arc<Road>,
-    queues: OnceLock<Queues>,
+    made: Arc<Made>,
     closed: AtomicBool,
-}
-
-struct Queues {
-    table: Table,
-    create: Arc<Batcher<Create>>,
-    validate: Arc<Batcher<Validate>>,
-    extend: Arc<Batcher<Locking>>,
-    destroy: Arc<Batcher<Locking>>,
-    update: Arc<Batcher<Update>>,
-    /// Missing where no companion is there to remember replaced ids.
-    refresh: Option<Arc<Batcher<Refresh>>>,
-    list: Arc<Batcher<List>>,
-    destroy_all: DestroyAll,
-    pruner: Arc<Pruner>,
-    count: Count,
-}
-
-/// Sessions that may be due for a new id go from validate to refresh.
-fn pass_to(refresh: Arc<Batcher<Refresh>>, ids: Ids) -> Pass<Lookup> {
-    Box::new(move |calls, deadline| {
-        let renewal = |session| Renewal { session, new: ids.random(), if_due: true };
-        refresh.take_over(
-            calls.into_iter().map(|(session, reply)| (renewal(session), reply)),
-            deadline,
-        );
-    })
-}
-
-impl Queues {
-    fn new(table: Table, options: &Options, road: &Arc<Road>) -> Self {
-        let Options { refresh_interval, refresh_grace, .. } = *options;
-        let due = Arc::new(Due::default());
-        let refreshed = Arc::clone(&road.counters.refreshed);
-        let refresh =
-            Refresh::new(&table, refresh_interval, refresh_grace, Arc::clone(&due), refreshed)
-                .map(|operation| Batcher::new(operation, road));
-        let refreshing = refresh_interval.filter(|_| refresh.is_some());
-        let pass = refresh.clone().map(|refresh| pass_to(refresh, table.ids));
-        Self {
-            create: Batcher::new(Create::new(&table, options.session_length), road),
-            validate: Batcher::passing(Validate::new(&table, refreshing, due), road, pass),
-            extend: Batcher::new(
-                extend(&table, options.session_length, options.extend_interval),
-                road,
-            ),
-            destroy: Batcher::new(destroy(&table), road),
-            update: Batcher::new(Update::new(&table), road),
-            refresh,
-            list: Batcher::new(List::new(&table), road),
-            destroy_all: DestroyAll::new(&table),
-            pruner: prune_in_background(&table, options, road),
-            count: Count::new(&table),
-            table,
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.create.waiting()
-            + self.validate.waiting()
-            + self.extend.waiting()
-            + self.destroy.waiting()
-            + self.update.waiting()
-            + self.refresh.as_ref().map_or(0, |refresh| refresh.waiting())
-            + self.list.waiting()
-    }
 }
 
 impl Sessions {
@@ -182,7 +110,8 @@ impl Sessions {
     ) -> Result<Self, Error> {
         let pool = Pool::new(settings, &options)?;
         let road = Arc::new(Road::new(pool, &options, runtime, sink));
-        Ok(Self { options, fields, road, queues: OnceLock::new(), closed: AtomicBool::new(false) })
+        let made = Made::new(options.clone(), &road);
+        Ok(Self { options, fields, road, made, closed: AtomicBool::new(false) })
     }
 
     /// Connects, and makes sure that there is a table that fits. Returns the differences that do no harm.
@@ -197,8 +126,7 @@ impl Sessions {
         let deadline = Instant::now() + self.options.call_timeout();
         let connection = self.road.pool.get(deadline).await?;
         let table = table::set_up(&connection, &fields, &self.options, deadline).await?;
-        let queues = self.queues.get_or_init(|| Queues::new(table, &self.options, &self.road));
-        Ok(queues.table.notes.clone())
+        Ok(self.made.first(table).table.notes.clone())
     }
 
     /// The statements that [`Self::set_up`] sends where there is no table. Asks no server.
@@ -210,11 +138,21 @@ impl Sessions {
         check_fields(&self.fields, self.options.fold_names, &self.options.allowed_functions)
     }
 
-    fn queues(&self) -> Result<&Queues, Error> {
+    fn queues(&self) -> Result<Arc<Queues>, Error> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
-        self.queues.get().ok_or_else(|| Error::internal("the table has not been set up yet"))
+        self.described()
+    }
+
+    /// The same to the end, also for calls that are still under way while these sessions are closed.
+    fn described(&self) -> Result<Arc<Queues>, Error> {
+        self.made.queues().ok_or_else(|| Error::internal("the table has not been set up yet"))
+    }
+
+    /// Differences between the table and the fields that do no harm.
+    pub fn notes(&self) -> Result<Vec<String>, Error> {
+        Ok(self.described()?.table.notes.clone())
     }
 
     /// The table's name as the options say.
@@ -230,14 +168,12 @@ impl Sessions {
             oid: column.oid,
             is_array: column.is_array,
         };
-        Ok(self.queues()?.table.columns.iter().map(info).collect())
+        Ok(self.described()?.table.columns.iter().map(info).collect())
     }
 
     /// The OIDs of the types of the three times, in the table's order.
     pub fn time_types(&self) -> Result<[u32; 3], Error> {
-        let clocks = self.queues()?.table.clocks;
-        let oid = |is_tz: bool| if is_tz { Type::TIMESTAMPTZ.oid() } else { Type::TIMESTAMP.oid() };
-        Ok([clocks.creation_is_tz, clocks.updated_is_tz, clocks.expiration_is_tz].map(oid))
+        Ok(self.described()?.table.clocks.types())
     }
 
     /// A new session. A field that is not given gets its DEFAULT.
@@ -316,7 +252,7 @@ impl Sessions {
     pub async fn destroy_all(&self, search: Search) -> Result<u64, Error> {
         let work = async {
             let queues = self.queues()?;
-            check_search(&search, queues)?;
+            check_search(&search, &queues)?;
             pieces::destroy_all(&self.road, &queues.destroy_all, Arc::new(search)).await
         };
         self.counted(work).await
@@ -348,7 +284,8 @@ impl Sessions {
     /// working, and each is hashed by its own use anyway.
     pub async fn hash_plain_ids(&self) -> Result<u64, Error> {
         let _work = self.road.begin();
-        let table = &self.queues()?.table;
+        let queues = self.queues()?;
+        let table = &queues.table;
         if table.ids == Ids::Plain {
             return Err(Error::argument("hashPlainIds needs the option hashIds"));
         }
@@ -431,7 +368,7 @@ impl Sessions {
                     IdOperation::Validate => queues.validate.push(calls),
                     IdOperation::Extend => queues.extend.push(calls),
                     IdOperation::Destroy => queues.destroy.push(calls),
-                    IdOperation::Refresh => self.submit_refreshes(queues, calls),
+                    IdOperation::Refresh => self.submit_refreshes(&queues, calls),
                 }
             }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
@@ -468,7 +405,7 @@ impl Sessions {
     /// Takes in a list.
     pub fn submit_list(&self, listing: Listing, reply: Reply) {
         let checked = self.queues().and_then(|queues| {
-            check_search(&listing.search, queues)?;
+            check_search(&listing.search, &queues)?;
             Ok(queues)
         });
         match checked {
@@ -528,7 +465,7 @@ impl Sessions {
     /// The statement of an operation for one session, in the form that runs in a transaction of the caller. `$1` is
     /// an array of ids.
     pub fn statement_for_pg(&self, operation: IdOperation) -> Result<String, Error> {
-        let queues = self.queues()?;
+        let queues = self.described()?;
         Ok(match operation {
             IdOperation::Validate => validate::sql(&queues.table, Reader::Pg),
             IdOperation::Extend => queues.extend.operation().alone_sql().to_owned(),
@@ -542,7 +479,7 @@ impl Sessions {
 
     /// The statement that finds sessions under replaced ids, in the same form. `None`: no id was ever replaced.
     pub fn trail_statement_for_pg(&self) -> Result<Option<String>, Error> {
-        Ok(trail::rows_sql(&self.queues()?.table, Reader::Pg))
+        Ok(trail::rows_sql(&self.described()?.table, Reader::Pg))
     }
 
     /// The id that opens a session, for the caller who asked for it under `id` and was given this path, in digits.
@@ -585,19 +522,20 @@ impl Sessions {
     /// value `$1`; the one that locks the values of the sessions `$1`; the one that ends the oldest, but not the sessions
     /// `$1`.
     pub fn limit_for_pg(&self) -> Result<Option<(u16, [String; 3])>, Error> {
-        let limit = self.queues()?.create.operation().limit();
+        let queues = self.described()?;
+        let limit = queues.create.operation().limit();
         Ok(limit.map(|limit| (limit.place(), limit.statements_for_pg().map(str::to_owned))))
     }
 
     /// What the pool and the queues look like, and what has happened so far.
     pub fn stats(&self) -> Stats {
-        self.road.stats(self.queues.get().map_or(0, Queues::waiting))
+        self.road.stats(self.made.queues().map_or(0, |queues| queues.waiting()))
     }
 
     /// Waits for what is under way, then closes the connections. Later calls fail; closing again is fine.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        if let Some(queues) = self.queues.get() {
+        if let Some(queues) = self.made.queues() {
             queues.pruner.closing.set();
         }
         self.road.settled().await;
@@ -607,20 +545,10 @@ impl Sessions {
 
 impl Drop for Sessions {
     fn drop(&mut self) {
-        if let Some(queues) = self.queues.get() {
+        if let Some(queues) = self.made.queues() {
             queues.pruner.closing.set();
         }
     }
-}
-
-fn prune_in_background(table: &Table, options: &Options, road: &Arc<Road>) -> Arc<Pruner> {
-    let pruner = Arc::new(Pruner::new(table));
-    if let Some(interval) = options.prune_interval {
-        let (runtime, road) = (&road.runtime, Arc::downgrade(road));
-        let (worker, name) = (Arc::clone(&pruner), &table.sql_name);
-        runtime.spawn(background::prune_now_and_then(worker, road, interval, name.clone()));
-    }
-    pruner
 }
 
 fn check_search(search: &Search, queues: &Queues) -> Result<(), Error> {

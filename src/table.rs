@@ -16,7 +16,7 @@ use crate::fields::{Field, SESSION_COLUMNS, check_name};
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::pool::{Connection, Request};
-use crate::text::quote_name;
+use crate::text::{has_simple_output, quote_name};
 
 /// Key of the advisory lock under which tables are set up: "pg-sess" in ASCII.
 pub(crate) const SET_UP_LOCK: i64 = 0x0070_672d_7365_7373;
@@ -59,6 +59,21 @@ impl Table {
     pub(crate) fn may_move(&self) -> bool {
         self.companion.is_some() || self.ids == Ids::Hashed
     }
+
+    /// The types of its columns behind the id.
+    pub(crate) fn types(&self) -> Vec<u32> {
+        let fields = self.columns.iter().map(|column| column.oid);
+        self.clocks.types().into_iter().chain(fields).collect()
+    }
+
+    /// The same in a row, as this crate asks for it.
+    pub(crate) fn row_types(&self) -> Vec<u32> {
+        let fields = self.columns.iter().map(|column| match has_simple_output(column.oid) {
+            true => column.oid,
+            false => Type::TEXT.oid(),
+        });
+        self.clocks.types().into_iter().chain(fields).collect()
+    }
 }
 
 /// A field's column.
@@ -83,6 +98,14 @@ pub(crate) struct Clocks {
     pub(crate) creation_is_tz: bool,
     pub(crate) updated_is_tz: bool,
     pub(crate) expiration_is_tz: bool,
+}
+
+impl Clocks {
+    /// The OIDs of their types, in the table's order.
+    pub(crate) fn types(self) -> [u32; 3] {
+        let oid = |is_tz: bool| if is_tz { Type::TIMESTAMPTZ.oid() } else { Type::TIMESTAMP.oid() };
+        [self.creation_is_tz, self.updated_is_tz, self.expiration_is_tz].map(oid)
+    }
 }
 
 /// What the catalogue says of the table.
@@ -156,6 +179,47 @@ pub(crate) async fn set_up(
         return set_up.create().await;
     }
     set_up.verify(found, companion).await
+}
+
+/// The table with the types that its columns have now, which a note tells. `None`: those that they had.
+pub(crate) async fn look_again(
+    connection: &Connection,
+    table: &Table,
+    deadline: Instant,
+) -> Result<Option<Table>, Error> {
+    let request = Request::new(&LOOK_COLUMNS.into()).with(table.sql_name.clone(), Type::TEXT);
+    let rows = connection.run(&request, deadline).await?;
+    let found: HashMap<String, FoundColumn> =
+        rows.iter().map(read_column).collect::<Result<_, Error>>()?;
+    let mut now = table.clone();
+    now.notes.clear();
+    for (place, column) in now.columns.iter_mut().enumerate() {
+        let Some(found) = found.get(&column.name).filter(|found| found.base_oid != column.oid)
+        else {
+            continue;
+        };
+        now.notes.push(format!(
+            "column {:?} of table {} was {} and is {} now, as which it is read from here on; change it in the fields, \
+             too, before the next start",
+            column.name, table.sql_name, column.cast, found.type_name
+        ));
+        column.oid = found.base_oid;
+        column.cast.clone_from(&found.base_name);
+        column.is_array = found.is_array;
+        if let Some(limit) = now.limit.as_mut().filter(|limit| limit.place == place) {
+            limit.type_name.clone_from(&found.type_name);
+        }
+    }
+    let [_, creation, updated, expiration] = SESSION_COLUMNS;
+    let is_tz = |name: &str| {
+        found.get(name).is_some_and(|column| column.base_oid == Type::TIMESTAMPTZ.oid())
+    };
+    now.clocks = Clocks {
+        creation_is_tz: is_tz(creation),
+        updated_is_tz: is_tz(updated),
+        expiration_is_tz: is_tz(expiration),
+    };
+    Ok((now.types() != table.types()).then_some(now))
 }
 
 /// The statements that make the table where there is none.

@@ -8,8 +8,10 @@ const net = require('node:net')
 const HOST = '127.0.0.1'
 /** Said in place of an answer, it ends the connection. */
 const GOODBYE = Symbol('goodbye')
+/** What follows is said for ever. */
+const FOREVER = Symbol('forever')
 
-/** @typedef {string | Buffer | symbol} Answer */
+/** @typedef {string | Buffer | symbol | ((heard: Buffer) => Buffer)} Answer */
 
 /**
  * @param {{ after(hook: () => unknown): void }} t
@@ -29,8 +31,10 @@ async function startImpostor(t, ...answers) {
       const said = [answers[own.length] ?? []].flat()
       own.push(data)
       for (const answer of said) {
-        if (typeof answer === 'symbol') socket.end()
-        else socket.write(answer)
+        if (answer === GOODBYE) socket.end()
+        else if (answer === FOREVER) repeat(socket, said[said.length - 1])
+        else if (typeof answer === 'function') socket.write(answer(data))
+        else if (typeof answer !== 'symbol') socket.write(answer)
       }
     })
   })
@@ -42,6 +46,20 @@ async function startImpostor(t, ...answers) {
   })
   const { port } = /** @type {net.AddressInfo} */ (server.address())
   return { port, heard, url: `postgres://user:password@${HOST}:${port}/app` }
+}
+
+/**
+ * As fast as it is taken.
+ *
+ * @param {net.Socket} socket
+ * @param {any} word
+ */
+function repeat(socket, word) {
+  const more = () => {
+    while (!socket.destroyed && socket.write(word));
+  }
+  socket.on('drain', more)
+  more()
 }
 
 /**
@@ -86,4 +104,4 @@ function startUpParameters(packet) {
   return texts.flatMap((name, at) => (at % 2 === 0 ? [[name, texts[at + 1]]] : []))
 }
 
-module.exports = { GOODBYE, authentication, errorResponse, startImpostor, startUpParameters }
+module.exports = { FOREVER, GOODBYE, authentication, errorResponse, message, startImpostor, startUpParameters }

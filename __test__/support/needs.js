@@ -1,7 +1,7 @@
 'use strict'
 
-// What a machine may lack. A test that needs it says so loudly and is skipped; with PGSESS_TEST_ALL=1, as in `.ci/run`,
-// it fails.
+// What a machine may lack. A test that needs a program says so loudly and is skipped; with PGSESS_TEST_ALL=1, as in
+// `.ci/run`, it fails. Rights are another matter: nobody can install them.
 
 const { spawnSync } = require('node:child_process')
 
@@ -13,10 +13,22 @@ const { spawnSync } = require('node:child_process')
 function lacks(program, hint) {
   const found = spawnSync('which', [program]).status === 0
   if (found) return false
-  const why = `NOT TESTED: ${program} is missing; ${hint}`
+  const why = untested(`${program} is missing; ${hint}`)
   if (process.env.PGSESS_TEST_ALL === '1') throw new Error(why)
+  return why
+}
+
+/** @returns {string | false} why tests that mount a file system are skipped */
+function mayNotMount() {
+  const mounted = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
+  return mounted ? false : untested('only root may mount file systems, and only on Linux')
+}
+
+/** @param {string} reason */
+function untested(reason) {
+  const why = `NOT TESTED: ${reason}`
   console.error(why)
   return why
 }
 
-module.exports = { lacks }
+module.exports = { lacks, mayNotMount }

@@ -27,7 +27,7 @@ class StoreCore {
    */
   constructor(settings, options, classes, answers, report) {
     const questions = new Questions(answers)
-    const waiting = new Waiting(classes, questions, report)
+    const waiting = new Waiting(classes, questions, { report, changed: () => {} })
     waiting.reader = TEXTS
     this.#waiting = waiting
     this.#native = new NativeStoreCore(settings, options, message => waiting.receive(message))

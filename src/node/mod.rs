@@ -256,6 +256,10 @@ impl Sink for Deliveries {
     fn report(&self, error: &crate::error::Error, table: &str) {
         self.send(packed::report(error, table), Taken::default());
     }
+
+    fn changed(&self) {
+        self.send(packed::changed(), Taken::default());
+    }
 }
 
 /// One table of sessions, for JavaScript.
@@ -313,6 +317,16 @@ impl Core {
             let notes = sessions.set_up().await?;
             packed::table(&sessions, &notes)
         });
+    }
+
+    /// Describes the table as it was found last.
+    #[napi(catch_unwind)]
+    pub fn describe(&self) -> Result<String> {
+        let described =
+            self.sessions.notes().and_then(|notes| packed::table(&self.sessions, &notes));
+        described
+            .map(|table| table.to_string())
+            .map_err(|error| Error::from_reason(error.to_string()))
     }
 
     /// Takes in calls that name a session. `ids`: all ids, one after the other, 36 characters each; the first has

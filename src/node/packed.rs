@@ -11,7 +11,7 @@
 //! failed, an array of the failures.
 //!
 //! What is not batched is a JSON array: `["done", number, value]`, `["failed", number, failure]`; so is an error to which
-//! no call belongs: `["report", table, failure]`.
+//! no call belongs: `["report", table, failure]`, and that the table is to be described again: `["changed"]`.
 
 use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
@@ -80,6 +80,11 @@ pub(super) fn single(number: i64, outcome: Result<Value, Error>) -> String {
 /// An error to which no call belongs, and the table whose work failed.
 pub(super) fn report(error: &Error, table: &str) -> String {
     json!(["report", table, failure(error)]).to_string()
+}
+
+/// The table is to be described again.
+pub(super) fn changed() -> String {
+    json!(["changed"]).to_string()
 }
 
 /// Describes a table that was set up.
@@ -319,7 +324,7 @@ fn failure(error: &Error) -> Value {
         Kind::ReadOnly => "readOnly",
         Kind::Closed => "closed",
         Kind::QueueFull => "queueFull",
-        Kind::Table => "table",
+        Kind::Table | Kind::Changed => "table",
         Kind::Argument => "argument",
         Kind::Internal => "internal",
     };

@@ -58,6 +58,15 @@ pub(crate) fn columns_behind_id(alias: &str, table: &Table, reader: Reader) -> S
     own.chain(fields).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the rows, all of one statement, have these types. Rows that are not sessions' have other columns.
+pub(crate) fn have_types(rows: &[Row], types: &[u32]) -> bool {
+    let Some(columns) = rows.first().map(|row| row.columns().get(1..).unwrap_or_default()) else {
+        return true;
+    };
+    columns.len() != types.len()
+        || columns.iter().zip(types).all(|(column, oid)| column.type_().oid() == *oid)
+}
+
 /// Now, in the terms of a column: `timestamp` columns hold UTC.
 pub(crate) fn now(is_tz: bool) -> &'static str {
     if is_tz { "now()" } else { "(now() AT TIME ZONE 'UTC')" }

@@ -46,6 +46,7 @@ impl NewSession {
 
 pub(crate) struct Create {
     table: Table,
+    types: Vec<u32>,
     session_length: Duration,
     select: Sql,
     limit: Option<Limit>,
@@ -63,6 +64,7 @@ impl Create {
     pub(crate) fn new(table: &Table, session_length: Duration) -> Self {
         Self {
             table: table.clone(),
+            types: table.row_types(),
             session_length,
             select: validate::sql(table, Reader::Core).into(),
             limit: Limit::new(table, format!("{} SELECT FROM patience", patience(1))),
@@ -178,6 +180,10 @@ impl Create {
 
 impl Operation for Create {
     type Call = NewSession;
+
+    fn row_types(&self) -> &[u32] {
+        &self.types
+    }
 
     fn set(&self, calls: &[NewSession]) -> Request {
         if let [call] = calls {

@@ -22,11 +22,12 @@ pub struct Listing {
 
 pub(crate) struct List {
     table: Table,
+    types: Vec<u32>,
 }
 
 impl List {
     pub(crate) fn new(table: &Table) -> Self {
-        Self { table: table.clone() }
+        Self { table: table.clone(), types: table.row_types() }
     }
 
     /// The statement as `reader` wants its rows. `$1` is the most rows there may be; then come those of the search.
@@ -45,6 +46,10 @@ impl List {
 /// Each call is a batch of its own: what is asked differs, and so do the answers' sizes.
 impl Operation for List {
     type Call = Listing;
+
+    fn row_types(&self) -> &[u32] {
+        &self.types
+    }
 
     fn set(&self, calls: &[Listing]) -> Request {
         let (search, limit) = match calls {

@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
     Answer(Answer),
     /// Somebody else holds its row, or it stands under another id: it runs alone and waits.
     Alone,
-    /// Another queue answers it: [`crate::batcher::Batcher::passing`].
+    /// Another queue answers it: [`crate::batcher::Others`].
     Pass,
 }
 
@@ -122,6 +122,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// Whether another queue answers the call whose row this is.
     fn passes_on(&self, _row: &Row) -> bool {
         false
+    }
+
+    /// The types of the columns behind the id, for rows that are sessions'. None: there are no such rows.
+    fn row_types(&self) -> &[u32] {
+        &[]
     }
 
     /// Work that the rows of [`Self::set`] give occasion for, but that no call waits to hear of.

@@ -42,6 +42,7 @@ pub(crate) struct Refresh {
     alone: Sql,
     probe: Sql,
     alone_for_pg: String,
+    types: Vec<u32>,
     interval: Option<Duration>,
     due: Arc<Due>,
     refreshed: Arc<Counter>,
@@ -64,6 +65,7 @@ impl Refresh {
             alone: statements.work("", Reader::Core).into(),
             probe: statements.probe().into(),
             alone_for_pg: statements.work("", Reader::Pg),
+            types: table.row_types(),
             interval,
             due,
             refreshed,
@@ -202,6 +204,10 @@ impl Statements<'_> {
 
 impl Operation for Refresh {
     type Call = Renewal;
+
+    fn row_types(&self) -> &[u32] {
+        &self.types
+    }
 
     fn set(&self, calls: &[Renewal]) -> Request {
         self.request(&self.set, calls.iter())

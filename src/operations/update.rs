@@ -50,6 +50,7 @@ pub(crate) struct Update {
     trail: Option<Sql>,
     /// Which live sessions there are.
     probe: Sql,
+    types: Vec<u32>,
     convert: Convert,
     /// The statements by form and by the fields that are given: an app has a few of them.
     statements: Mutex<HashMap<(Form, Vec<u16>), Sql>>,
@@ -74,6 +75,7 @@ impl Update {
             select: validate::sql(table, Reader::Core).into(),
             trail: trail::rows_sql(table, Reader::Core).map(Sql::from),
             probe: trail::probe_sql(table, &format!(" AND {}", is_live(table)), true).into(),
+            types: table.row_types(),
             convert: Convert::new(table),
             statements: Mutex::default(),
         }
@@ -221,6 +223,10 @@ fn all_given(calls: &[Change]) -> Vec<u16> {
 
 impl Operation for Update {
     type Call = Change;
+
+    fn row_types(&self) -> &[u32] {
+        &self.types
+    }
 
     fn set(&self, calls: &[Change]) -> Request {
         if let [call] = calls {

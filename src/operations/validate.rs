@@ -22,6 +22,7 @@ pub(crate) struct Validate {
     sql: Sql,
     /// Finds what was not found: sessions whose ids were replaced.
     trail: Option<Sql>,
+    types: Vec<u32>,
     convert: Convert,
     /// Which sessions are not due for a new id, if they ever are.
     due: Option<Arc<Due>>,
@@ -52,6 +53,7 @@ impl Validate {
             ids: table.ids,
             sql: marking.unwrap_or_else(|| sql(table, Reader::Core)).into(),
             trail: trail::rows_sql(table, Reader::Core).map(Sql::from),
+            types: table.row_types(),
             convert: Convert::new(table),
             due: refreshing.map(|_| due),
         }
@@ -60,6 +62,10 @@ impl Validate {
 
 impl Operation for Validate {
     type Call = Lookup;
+
+    fn row_types(&self) -> &[u32] {
+        &self.types
+    }
 
     fn set(&self, calls: &[Lookup]) -> Request {
         Request::new(&self.sql).with(stored(calls.iter()), Type::UUID_ARRAY)

@@ -34,7 +34,8 @@ impl Connection {
         self.hold();
         match timeout_at(deadline, self.send_around(client, request, around)).await {
             Ok(outcome) => {
-                if !outcome.as_ref().is_err_and(Error::is_connection_lost) {
+                let is_bad = |error: &Error| error.is_connection_lost() || error.is_nonsense();
+                if !outcome.as_ref().is_err_and(is_bad) {
                     self.release();
                 }
                 outcome
