@@ -14,7 +14,7 @@ const { median } = require('./stats.js')
 const SESSIONS = 100_000
 const TOGETHER = 1000
 const IN_FLIGHT = 256
-const ROUNDS = 5
+const ROUNDS = 3
 const TURN_MS = 1000
 const OPERATIONS = ['validate', 'extend', 'create']
 /** @type {import('pg-sess-rs').ConnectOptions<{ user_id: string }>} */

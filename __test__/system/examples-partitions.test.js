@@ -29,9 +29,11 @@ test('all but refresh works on a table with partitions on another server', { ski
 /** Debian's server brings postgres_fdw, and so do the npm packages. */
 function lacksForeignData() {
   const bin = findBinaries()
-  const places = ['../share/postgresql/extension', '../share/extension', '../../../share/postgresql']
-  const found = places.map(place => path.join(bin, place, 'postgres_fdw.control')).find(file => fs.existsSync(file))
-  if (found || fs.existsSync(bin.replace(/\/lib\/postgresql\/(\d+)\/bin$/, '/share/postgresql/$1/extension')))
-    return false
-  return lacks('postgres_fdw', 'apt install postgresql')
+  const [version] = /\d+(?=\/bin$)/.exec(bin) ?? []
+  const places = [
+    path.join(bin, '../share/postgresql/extension'),
+    path.join(bin, '../share/extension'),
+    `/usr/share/postgresql/${version}/extension`
+  ].map(place => path.join(place, 'postgres_fdw.control'))
+  return places.some(file => fs.existsSync(file)) ? false : lacks('postgres_fdw', 'apt install postgresql')
 }
