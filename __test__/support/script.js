@@ -36,9 +36,10 @@ function runScript(body, { url, env }) {
  * Runs `source` as an ES module.
  *
  * @param {string} source
+ * @param {NodeJS.ProcessEnv} [env]
  */
-function runModule(source) {
-  return runNode(['--input-type=module', '-e', source])
+function runModule(source, env) {
+  return runNode(['--input-type=module', '-e', source], env)
 }
 
 /**

@@ -114,7 +114,7 @@ async function runJs(block, place) {
   const expected = [...block.code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
 
   // A pool of pg would keep the program for seconds.
-  const ran = await runModule(`${moduleOf(block).replaceAll(ADDRESS, place.url)}\nprocess.exit()`)
+  const ran = await runModule(`${moduleOf(block).replaceAll(ADDRESS, place.url)}\nprocess.exit()`, { PORT: '0' })
 
   assert.equal(ran.stderr, '')
   assert.equal(ran.code, 0)
