@@ -29,6 +29,7 @@ const server = useLogins({}, async () => {
   await client.end()
 })
 
+/** A failure prints the seed and the message; PGSESS_SEED tries others. */
 const SEED = Number(process.env.PGSESS_SEED ?? 20_261_123)
 const RUNS = 30
 const TIMEOUTS = { connectTimeout: 500, queryTimeout: 500 }
