@@ -25,12 +25,19 @@ const TIMEOUTS = { connectTimeout: 2000, queryTimeout: 2000 }
 /** @type {Kind[]} */
 const KINDS = [
   { table: 'plain', options: { hashIds: false } },
-  { table: 'rotated', options: { refreshInterval: 500, refreshGrace: GRACE } },
+  { table: 'rotated', options: { refreshInterval: 500 } },
   { table: 'limited', limit: 3, options: { maxSessions: { by: 'owner', limit: 3 } } },
   { table: 'brief', length: 3000, options: { sessionLength: 3000, pruneInterval: 1000, hashIds: false } }
 ].map(kind => ({
   ...kind,
-  options: { fields: FIELDS, tableName: kind.table, maxConnections: 2, ...TIMEOUTS, ...kind.options }
+  options: {
+    fields: FIELDS,
+    tableName: kind.table,
+    maxConnections: 2,
+    refreshGrace: GRACE,
+    ...TIMEOUTS,
+    ...kind.options
+  }
 }))
 
 module.exports = { KINDS, TIMEOUTS }
