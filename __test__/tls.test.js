@@ -37,6 +37,8 @@ function show(own, ...others) {
 }
 
 const NAMES = { names: ['localhost'] }
+const OTHER = 'db.other.example'
+const AS_OTHER = { host: '127.0.0.1', ssl: { servername: OTHER } }
 const LAST_WEEK = /** @type {[number, number]} */ ([-7, -1])
 const NEXT_WEEK = /** @type {[number, number]} */ ([1, 7])
 
@@ -69,7 +71,10 @@ const under = {
   otherOutdated: issue({ name: 'Other outdated', ca: true, issuer: otherRoot, days: LAST_WEEK }),
   useless: issue({ name: 'Useless intermediate', ca: true, issuer: root, uses: ['digitalSignature'] }),
   clients: issue({ name: 'For clients', ca: true, issuer: root, purposes: ['clientAuth'] }),
-  second: issue({ name: 'Second', ca: true, issuer: intermediate })
+  second: issue({ name: 'Second', ca: true, issuer: intermediate }),
+  narrow: issue({ name: 'Narrow intermediate', ca: true, issuer: root, only: 'example.com' }),
+  silent: issue({ name: 'Silent intermediate', ca: 'unsaid', issuer: root }),
+  narrowed: issue({ name: 'Narrowed', ca: true, issuer: narrowRoot })
 }
 const alone = issue(NAMES)
 const aloneForOthers = issue({ names: ['other.example'] })
@@ -210,6 +215,70 @@ const SERVERS = {
     code: 'UNSPECIFIED'
   },
   'of a root for this domain': { shown: [issue({ ...NAMES, issuer: localRoot })], ca: [localRoot] },
+  'of a root for other domains, with the host as its common name only': {
+    shown: [issue({ name: OTHER, issuer: narrowRoot })],
+    ca: [narrowRoot],
+    ...AS_OTHER,
+    code: 'UNSPECIFIED'
+  },
+  'of a root for other domains, with a common name that is no domain’s': {
+    shown: [issue({ issuer: narrowRoot })],
+    ca: [narrowRoot]
+  },
+
+  'of a root for this domain, with the host as its common name only': {
+    shown: [issue({ issuer: localRoot })],
+    ca: [localRoot]
+  },
+  'of an intermediate for other domains': {
+    shown: [issue({ ...NAMES, issuer: under.narrow }), under.narrow],
+    code: 'UNSPECIFIED'
+  },
+  'of an intermediate for other domains, with the host as its common name only': {
+    shown: [issue({ name: OTHER, issuer: under.narrow }), under.narrow],
+    ...AS_OTHER,
+    code: 'UNSPECIFIED'
+  },
+
+  'of an intermediate of a root for other domains, with the host as its common name only': {
+    shown: [issue({ name: OTHER, issuer: under.narrowed }), under.narrowed],
+    ca: [narrowRoot],
+    ...AS_OTHER,
+    code: 'UNSPECIFIED'
+  },
+
+  'of a root for other domains, for an address, with the host as its common name': {
+    shown: [issue({ name: OTHER, issuer: narrowRoot, names: ['127.0.0.1'] })],
+    ca: [narrowRoot],
+    host: '127.0.0.1',
+    code: 'UNSPECIFIED'
+  },
+
+  'of a root for other domains, for an address, with another common name': {
+    shown: [issue({ issuer: narrowRoot, name: 'a.example.com', names: ['127.0.0.1'] })],
+    ca: [narrowRoot],
+    host: '127.0.0.1'
+  },
+
+  'of an intermediate that does not say whether it may issue': {
+    shown: [issue({ ...NAMES, issuer: under.silent }), under.silent],
+    code: 'INVALID_PURPOSE'
+  },
+  'of one of its own making, trusted, that may not issue': {
+    shown: [issue({ ...NAMES, name: 'child', issuer: alone })],
+    ca: [alone],
+    code: 'INVALID_PURPOSE'
+  },
+  'of its own making, trusted, beside another root': { shown: [alone], ca: [root, alone] },
+  'of its own making, with a trusted one’s name': {
+    shown: [issue(NAMES)],
+    ca: [alone],
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT'
+  },
+  'whose chain leads through its own name': {
+    shown: [issue({ ...NAMES, name: 'Root', issuer: falseRoot }), falseRoot],
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT'
+  },
   'of version 1': { shown: [issue({ version: 1, issuer: root })] },
   'of version 1, expired': { shown: [issue({ version: 1, issuer: root, days: LAST_WEEK })], code: 'CERT_HAS_EXPIRED' },
   'of version 1, for another host': {

@@ -2,6 +2,7 @@
 
 // The table as the core found it: which field is where, and how its rows are read.
 
+const { describe } = require('./errors.js')
 const { RowReader } = require('./rows.js')
 const { forPg, toParameter } = require('./values.js')
 
@@ -186,7 +187,7 @@ class Table {
     const place = this.#places.get(name) ?? (this.#foldNames ? this.#places.get(name.toLowerCase()) : undefined)
     if (place !== undefined) return place
     const known = this.#fields.map(field => field.column).join(', ')
-    throw new TypeError(`unknown field ${JSON.stringify(name)}; this table has ${known || 'no fields'}`)
+    throw new TypeError(`unknown field ${describe(name)}; this table has ${known || 'no fields'}`)
   }
 }
 

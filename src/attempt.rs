@@ -86,6 +86,9 @@ impl<O: Operation> Runner<'_, O> {
             match self.attempt(&connection, calls, form, &attempts).await {
                 Ok(answers) => return Ok(answers),
                 Err(error) => {
+                    if error.is_disconnection() {
+                        connection.call_off(deadline).await;
+                    }
                     drop(connection);
                     attempts.after_statement(error).await?;
                 }

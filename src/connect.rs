@@ -218,13 +218,15 @@ impl Connector {
         Ok(())
     }
 
-    /// Asks the server to give up what `token`'s connection is doing. Nobody waits for the outcome: the call has
-    /// failed already, and its connection is closed in any case.
+    /// Asks the server to give up what `token`'s connection is doing. Returns when that was told to it: the server
+    /// closes the connection then. The outcome is nobody's business, the connection is closed in any case.
     pub(crate) async fn cancel(&self, token: CancelToken, place: usize, limit: Duration) {
         let deadline = Instant::now() + limit;
         let ask = async {
-            if let Ok(stream) = self.open(self.hosts.get(place)?, place).await {
-                let _ = token.cancel_query_raw(stream, NoTls).await;
+            if let Ok(mut stream) = self.open(self.hosts.get(place)?, place).await
+                && token.cancel_query_raw(&mut stream, NoTls).await.is_ok()
+            {
+                let _ = stream.read(&mut [0]).await;
             }
             Ok::<(), Error>(())
         };

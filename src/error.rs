@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use tokio_postgres::error::{DbError, ErrorPosition};
 
+use crate::session_id::hide_ids;
+
 /// pg's words for a connection that ended while an answer was awaited.
 const TERMINATED: &str = "Connection terminated unexpectedly";
 
@@ -284,6 +286,11 @@ impl Error {
         }
     }
 
+    /// The connection broke without a word of the server, which may not know of it.
+    pub(crate) fn is_disconnection(&self) -> bool {
+        matches!(self.kind(), Kind::Network(_))
+    }
+
     /// A connection broke while it was being made; the next may not.
     pub(crate) fn is_interrupted_start(&self) -> bool {
         match self.kind() {
@@ -377,20 +384,21 @@ impl From<&DbError> for Error {
         let (position, internal_position, internal_query) = match error.position() {
             Some(ErrorPosition::Original(position)) => (Some(*position), None, None),
             Some(ErrorPosition::Internal { position, query }) => {
-                (None, Some(*position), Some(query.clone()))
+                (None, Some(*position), Some(hide_ids(query)))
             }
             None => (None, None, None),
         };
         let owned = |text: Option<&str>| text.map(str::to_owned);
+        let hidden = |text: Option<&str>| text.map(hide_ids);
         let failure = DatabaseFailure {
             severity: error.severity().to_owned(),
             code: error.code().code().to_owned(),
-            detail: owned(error.detail()),
-            hint: owned(error.hint()),
+            detail: hidden(error.detail()),
+            hint: hidden(error.hint()),
             position,
             internal_position,
             internal_query,
-            where_: owned(error.where_()),
+            where_: hidden(error.where_()),
             schema: owned(error.schema()),
             table: owned(error.table()),
             column: owned(error.column()),
@@ -400,7 +408,7 @@ impl From<&DbError> for Error {
             line: error.line(),
             routine: owned(error.routine()),
         };
-        let message = format!("{}{}", error.message(), advice(&failure.code));
+        let message = format!("{}{}", hide_ids(error.message()), advice(&failure.code));
         Self::new(Kind::Database(Box::new(failure)), message)
     }
 }

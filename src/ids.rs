@@ -209,12 +209,31 @@ mod tests {
         }
     }
 
+    /// How many of 2000 new ids have a 1 there, bit by bit.
+    fn ones(ids: Ids) -> Vec<usize> {
+        let new: Vec<u128> = (0..2_000).map(|_| ids.random().as_uuid().as_u128()).collect();
+        (0..128).map(|bit| new.iter().filter(|id| *id >> bit & 1 == 1).count()).collect()
+    }
+
     #[test]
     fn each_bit_of_a_new_id_is_random() {
-        let ids: Vec<u128> = (0..2_000).map(|_| Ids::Hashed.random().as_uuid().as_u128()).collect();
-        for bit in 0..128 {
-            let ones = ids.iter().filter(|id| *id >> bit & 1 == 1).count();
+        for (bit, ones) in ones(Ids::Hashed).into_iter().enumerate() {
             assert!((700..1_300).contains(&ones), "bit {bit} is 1 in {ones} of 2000");
+        }
+    }
+
+    #[test]
+    fn of_a_plain_id_each_bit_but_six_is_random() {
+        let fixed = ones(Ids::Plain).into_iter().filter(|ones| !(700..1_300).contains(ones));
+        assert_eq!(fixed.collect::<Vec<_>>(), [0, 2_000, 0, 0, 2_000, 0]);
+    }
+
+    #[test]
+    fn no_two_new_ids_are_the_same() {
+        for ids in [Ids::Plain, Ids::Hashed] {
+            let new: std::collections::HashSet<Uuid> =
+                (0..50_000).map(|_| ids.random().as_uuid()).collect();
+            assert_eq!(new.len(), 50_000);
         }
     }
 

@@ -272,6 +272,17 @@ impl Connection {
         }
     }
 
+    /// The connection broke while a statement was under way; the server may go on with it. Returns when it was told not
+    /// to: the statement could follow the next attempt, and so undo what the caller did after that.
+    pub(crate) async fn call_off(&self, deadline: Instant) {
+        if let Ok(client) = self.client()
+            && !self.given_up.swap(true, Ordering::Relaxed)
+        {
+            let limit = CANCEL_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+            self.connector.cancel(client.cancel_token(), client.host, limit).await;
+        }
+    }
+
     fn client(&self) -> Result<&Client, Error> {
         self.object
             .as_deref()

@@ -4,6 +4,10 @@ use std::fmt;
 
 use uuid::Uuid;
 
+/// How long an id is as it is written everywhere.
+const ID_LENGTH: usize = 36;
+const HIDDEN_ID: &str = "********-****-****-****-************";
+
 /// The id of a session, as it stands in a cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(Uuid);
@@ -40,6 +44,31 @@ impl SessionId {
     pub(crate) fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
     }
+}
+
+/// The text with stars for everything in it that looks like an id, as long as before.
+///
+/// The server's errors quote rows and keys, and with plain ids a session's own is among them.
+pub(crate) fn hide_ids(text: &str) -> String {
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let (shown, length) = match rest.get(..ID_LENGTH) {
+            Some(start) if is_id(start) => (HIDDEN_ID, ID_LENGTH),
+            _ => (rest.get(..next.len_utf8()).unwrap_or_default(), next.len_utf8()),
+        };
+        hidden.push_str(shown);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    hidden
+}
+
+fn is_id(text: &str) -> bool {
+    let is_right = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == ID_LENGTH && text.bytes().enumerate().all(is_right)
 }
 
 impl fmt::Debug for SessionId {
@@ -79,6 +108,23 @@ mod tests {
             "0f8fad5b-d9cb-469f-a165-7086772895é",
         ] {
             assert!(SessionId::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_hidden_wherever_they_stand() {
+        let id = "0f8fad5b-d9cb-469f-a165-70867728950E";
+        for text in ["{}", "Key (sess_id)=({}) is", "{{},{}}", "{}{}", "é{}é", "0{}0", ""] {
+            assert_eq!(hide_ids(&text.replace("{}", id)), text.replace("{}", HIDDEN_ID), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_hidden() {
+        for text in
+            ["0f8fad5b-d9cb-469f-a165-70867728950", "0f8fad5b-d9cb-469f-a165-7086772895é", "é-- -"]
+        {
+            assert_eq!(hide_ids(text), text);
         }
     }
 

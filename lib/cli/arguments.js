@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { parseArgs } = require('node:util')
+const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 const { commands } = require('./commands.js')
 
@@ -92,7 +93,7 @@ function readFields(text) {
   return split(text).map(entry => {
     const [, field, datatype] = /^\s*("(?:[^"]|"")+"|[^="]+?)\s*=\s*(.*?)\s*$/s.exec(entry) ?? []
     if (field === undefined || datatype === '') {
-      throw new UsageError(`--fields: expected name=datatype, got ${JSON.stringify(entry.trim())}`)
+      throw new UsageError(`--fields: expected name=datatype, got ${describe(entry.trim())}`)
     }
     const isQuoted = field.startsWith('"')
     return { field: isQuoted ? field.slice(1, -1).replaceAll('""', '"') : field, datatype }

@@ -27,6 +27,8 @@ const { typed } = require('../options.js')
 
 /** What this middleware writes; whatever else comes is not from here. */
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** The same with a signature: looked at first, since a header has room for thousands that are none, and each costs a hash. */
+const SIGNED_ID = /^[0-9a-f-]{36}\.[0-9a-z+/]{43}$/i
 /** Names that browsers take only from those that may set them: https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html#name-cookie-name-prefixes */
 const HOST_PREFIX = '__host-'
 const SECURE_PREFIX = '__secure-'
@@ -255,6 +257,7 @@ class SessionCookie {
   #unsigned(value) {
     const { secrets } = this.#options
     if (secrets.length === 0) return value
+    if (!SIGNED_ID.test(value)) return undefined
     for (const secret of secrets) {
       const id = signature.unsign(value, secret)
       if (id !== false) return id

@@ -11,6 +11,10 @@ use chrono::NaiveDateTime;
 use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
+mod names;
+
+use names::{Domains, has_dns_name, host_names};
+
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -24,6 +28,7 @@ const EXTENSIONS: u8 = 0xa3;
 
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
@@ -43,6 +48,9 @@ pub(super) struct Certificate {
     pub(super) valid: (Duration, Duration),
     pub(super) is_version_1: bool,
     pub(super) has_name_constraints: bool,
+    domains: Domains,
+    /// Common names that Node may take for the host's.
+    host_names: Vec<String>,
     pub(super) public_key: SubjectPublicKeyInfoDer<'static>,
     /// What `signature` signs.
     signed: Vec<u8>,
@@ -71,7 +79,9 @@ impl Certificate {
         let issuer = inner.expect(SEQUENCE)?.whole.to_vec();
         let mut validity = Reader(inner.expect(SEQUENCE)?.content);
         let valid = (time(&validity.next()?)?, time(&validity.next()?)?);
-        let subject = inner.expect(SEQUENCE)?.whole.to_vec();
+        let subject = inner.expect(SEQUENCE)?;
+        let host_names = host_names(subject.content)?;
+        let subject = subject.whole.to_vec();
         let public_key = inner.expect(SEQUENCE)?.whole.to_vec().into();
         let mut certificate = Self {
             issuer,
@@ -79,6 +89,8 @@ impl Certificate {
             valid,
             is_version_1: version.is_none(),
             has_name_constraints: false,
+            domains: Domains::default(),
+            host_names,
             public_key,
             signed: signed.whole.to_vec(),
             algorithm,
@@ -117,7 +129,14 @@ impl Certificate {
                     let uses = value.expect(SEQUENCE)?.content;
                     self.for_servers = Some(names(uses)?.contains(&SERVER_AUTH));
                 }
-                NAME_CONSTRAINTS => self.has_name_constraints = true,
+                NAME_CONSTRAINTS => {
+                    self.has_name_constraints = true;
+                    self.domains = Domains::read(value.expect(SEQUENCE)?.content)?;
+                }
+                ALTERNATIVE_NAMES => {
+                    let counts = !has_dns_name(value.expect(SEQUENCE)?.content)?;
+                    self.host_names.retain(|_| counts);
+                }
                 _ => {}
             }
         }
@@ -142,6 +161,11 @@ impl Certificate {
             (Some(true), None) => true,
         };
         is_issuer && self.for_servers != Some(false)
+    }
+
+    /// Whether it may issue for the host that `leaf` names in its common name, if that one counts.
+    pub(super) fn permits_common_names(&self, leaf: &Self) -> bool {
+        leaf.host_names.iter().all(|name| self.domains.permit(name))
     }
 
     /// Whether it may have so many issuers between itself and the last certificate.

@@ -154,7 +154,7 @@ impl Verifier {
         let error = if self.is_root(&known) || self.is_issued_by_root(&known, time) {
             None
         } else {
-            self.check_chain(leaf, sent, now).err()
+            self.check_chain(leaf, &known.facts, sent, now).err()
         };
         if error.is_none() && known.facts.may_serve() && known.check_dates(time).is_ok() {
             return Ok(());
@@ -186,6 +186,7 @@ impl Verifier {
     fn check_chain(
         &self,
         leaf: &CertificateDer<'_>,
+        facts: &Certificate,
         sent: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), webpki::Error> {
@@ -206,7 +207,7 @@ impl Verifier {
             now,
             KeyUsage::server_auth(),
             None,
-            Some(&|path| check_path(path, &roots)),
+            Some(&|path| check_path(path, &roots, facts)),
         )?;
         Ok(())
     }
@@ -287,21 +288,26 @@ impl Verifier {
     }
 }
 
-/// What webpki does not look at: what an issuer's key may be used for, and how long a root lets chains become.
+/// What webpki does not look at: what an issuer's key may be used for, whether it may issue for a common name, and how
+/// long a root lets chains become.
 fn check_path(
     path: &webpki::VerifiedPath<'_>,
     roots: &[(TrustAnchor<'_>, &Certificate)],
+    leaf: &Certificate,
 ) -> Result<(), webpki::Error> {
-    let may_issue = |der: &[u8]| Certificate::read(der).is_some_and(|issuer| issuer.may_issue());
-    if !path.intermediate_certificates().all(|issuer| may_issue(&issuer.der())) {
-        return Err(webpki::Error::EndEntityUsedAsCa);
-    }
-    let issuers = path.intermediate_certificates().count();
-    let mut anchors = roots.iter().filter(|(anchor, _)| anchor == path.anchor());
-    if anchors.any(|(_, root)| root.may_lead_over(issuers)) {
-        Ok(())
-    } else {
+    let issuers: Option<Vec<Certificate>> =
+        path.intermediate_certificates().map(|issuer| Certificate::read(&issuer.der())).collect();
+    let issuers = issuers.ok_or(webpki::Error::BadDer)?;
+    let anchors =
+        || roots.iter().filter(|(anchor, _)| anchor == path.anchor()).map(|(_, root)| *root);
+    if !issuers.iter().all(Certificate::may_issue) {
+        Err(webpki::Error::EndEntityUsedAsCa)
+    } else if !issuers.iter().chain(anchors()).all(|issuer| issuer.permits_common_names(leaf)) {
+        Err(webpki::Error::NameConstraintViolation)
+    } else if !anchors().any(|root| root.may_lead_over(issuers.len())) {
         Err(webpki::Error::PathLenConstraintViolated)
+    } else {
+        Ok(())
     }
 }
 

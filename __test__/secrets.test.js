@@ -1,0 +1,261 @@
+'use strict'
+
+// Ids of sessions and passwords show in no error, warning, message, counter or inspection, whatever fails.
+
+const assert = require('node:assert/strict')
+const { tracingChannel } = require('node:diagnostics_channel')
+const { describe, test } = require('node:test')
+const { inspect } = require('node:util')
+const pgPromise = require('pg-promise')
+const { connect, init, createSession, validateSession } = require('../index.js')
+const { eventually } = require('./support/eventually.js')
+const { storedIds } = require('./support/ids.js')
+const { useLogins } = require('./support/logins.js')
+const { runCommand } = require('./support/script.js')
+
+const PASSWORD = 'canary-password-0f8fad5b'
+const NO_SESSION = '0f8fad5b-d9cb-469f-a165-70867728950e'
+const HIDDEN = { showHidden: true, depth: Number.POSITIVE_INFINITY, getters: true, maxStringLength: null }
+const CALLS = ['create', 'validate', 'extend', 'update', 'refresh', 'destroy', 'list', 'destroyAll', 'prune']
+const FIELDS = { user_id: 'INT CHECK (user_id > 0)', device: 'TEXT' }
+const TIMEOUTS = { connectTimeout: 500, queryTimeout: 500 }
+
+const server = useLogins({}, () => server.query('ALTER ROLE scram SUPERUSER'))
+
+describe('ids and passwords show nowhere', () => {
+  for (const hashIds of [false, true]) {
+    for (const [name, fail] of Object.entries(failures())) {
+      test(`${name}, ${hashIds ? 'hashed' : 'plain'} ids`, async t => {
+        const witness = new Witness(t)
+        const { sessions, sql, ids } = await start(t, { hashIds, onError: error => witness.hear(error) })
+
+        await fail({ t, sessions, sql, ids, witness })
+
+        assert.ok(witness.errors > 0, 'something failed')
+        witness.hear(sessions)
+        witness.hear(sessions.stats())
+        witness.assertSilent([...ids.flatMap(storedIds), PASSWORD])
+      })
+    }
+  }
+})
+
+test('a wrong password of a pg-promise database shows nowhere', async t => {
+  const witness = new Witness(t)
+  const pgp = pgPromise({ noWarnings: true })
+  const db = pgp(server.config({ user: 'odd', password: PASSWORD }))
+  t.after(() => db.$pool.end())
+
+  await witness.watch([init(pgp, db, FIELDS), validateSession(pgp, db, NO_SESSION), createSession(pgp, db, {})])
+
+  assert.equal(witness.errors, 3)
+  witness.assertSilent([PASSWORD, NO_SESSION])
+})
+
+test('a wrong password shows in nothing that the command prints', async () => {
+  const url = `postgres://odd:${PASSWORD}@127.0.0.1:${server.port}/app`
+
+  for (const command of ['check', 'prune', 'stats', 'sql']) {
+    for (const args of [[command, '--url', url], [command, url], [url], [command, '--fields', url]]) {
+      const { stdout, stderr } = await runCommand(args, { DATABASE_URL: url })
+      assert.ok(!(stdout + stderr).includes(PASSWORD), stdout + stderr)
+    }
+  }
+})
+
+/**
+ * What goes wrong, and calls that meet it.
+ *
+ * @returns {{ [name: string]: (scene: Scene) => Promise<unknown> }}
+ */
+function failures() {
+  return {
+    'a statement that waits for a lock until it is late': async ({ sql, sessions, ids, witness }) => {
+      await sql('BEGIN; LOCK TABLE sess')
+      await callAll(sessions, ids, witness)
+      await sql('ROLLBACK')
+    },
+    'a statement that is cancelled': async ({ sql, sessions, ids, witness }) => {
+      await sql('BEGIN; LOCK TABLE sess')
+      const calls = callAll(sessions, ids, witness)
+      await eventually(
+        () => sql(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`),
+        (/** @type {any} */ found) => found.length > 0
+      )
+      await calls
+      await sql('ROLLBACK')
+    },
+    'a constraint that a change violates': ({ sessions, ids, witness }) =>
+      witness.watch(ids.map(id => sessions.update(id, { user_id: -1 }))),
+    'a reference to a session that is ended': async ({ sql, sessions, ids, witness }) => {
+      await sql('CREATE TABLE carts (sess uuid REFERENCES sess)')
+      await sql('INSERT INTO carts SELECT sess_id FROM sess')
+      await witness.watch([
+        ...ids.map(id => sessions.destroy(id)),
+        ...ids.map(id => sessions.refresh(id)),
+        sessions.destroyAll({}, { all: true })
+      ])
+    },
+    'a value that is none of its type, while parameters are reported': async ({ sql, sessions, ids, witness }) => {
+      await sql(`ALTER ROLE scram SET log_parameter_max_length_on_error = -1`)
+      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'canary'")
+      await witness.watch(ids.map(id => sessions.update(id, { user_id: 'x' })))
+      await witness.watch(ids.map(id => sessions.update(id, { user_id: -1 })))
+    },
+    'a trigger that says too much': async ({ sql, sessions, ids, witness }) => {
+      await sql(`CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'not %', OLD.sess_id USING DETAIL = OLD, HINT = OLD; END $$;
+        CREATE TRIGGER loud BEFORE UPDATE OR DELETE ON sess FOR EACH ROW EXECUTE FUNCTION loud()`)
+      await callAll(sessions, ids, witness)
+    },
+    'a table that is gone': async ({ sql, sessions, ids, witness }) => {
+      await sql('DROP TABLE sess')
+      await callAll(sessions, ids, witness)
+    },
+    'connections that are ended': async ({ sql, sessions, ids, witness }) => {
+      await sql('ALTER ROLE scram NOLOGIN')
+      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'canary'")
+      await callAll(sessions, ids, witness)
+    },
+    'a password that is changed': async ({ sql, sessions, ids, witness }) => {
+      await sql("ALTER ROLE scram PASSWORD 'another'")
+      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'canary'")
+      await callAll(sessions, ids, witness)
+    },
+    'a server that is away': async ({ sessions, ids, witness }) => {
+      await server.stop()
+      await callAll(sessions, ids, witness)
+      await server.start()
+    },
+    'sessions that are closed': async ({ sessions, ids, witness }) => {
+      await sessions.close()
+      await callAll(sessions, ids, witness)
+    },
+    'a queue that is full': async ({ t, ids, sql, witness }) => {
+      const sessions = await open(t, { maxQueue: 1 })
+      await sql('BEGIN; LOCK TABLE sess')
+      const calls = Array.from({ length: 20 }, () => callAll(sessions, ids, witness))
+      await Promise.all(calls)
+      await sql('ROLLBACK')
+    },
+    'arguments that are wrong': ({ sessions, ids, witness }) =>
+      witness.watch(
+        ids.flatMap(id => [
+          sessions.create(id),
+          sessions.create({ [id]: 1 }),
+          sessions.update(id, id),
+          sessions.update(id, { [id]: id }),
+          sessions.list(id),
+          sessions.list({ user_id: 1 }, { limit: id }),
+          sessions.destroyAll({ user_id: 1 }, id),
+          sessions.destroyAll({ user_id: undefined }, { except: id })
+        ])
+      )
+  }
+}
+
+/**
+ * @typedef {object} Scene
+ * @property {any} t
+ * @property {any} sessions
+ * @property {(text: string) => Promise<any[]>} sql
+ * @property {string[]} ids
+ * @property {Witness} witness
+ */
+
+/**
+ * Every operation with every id, all at once.
+ *
+ * @param {any} sessions
+ * @param {string[]} ids
+ * @param {Witness} witness
+ */
+function callAll(sessions, ids, witness) {
+  return witness.watch([
+    ...ids.flatMap(id => [
+      sessions.validate(id),
+      sessions.extend(id),
+      sessions.update(id, { device: 'x' }),
+      sessions.refresh(id),
+      sessions.destroy(id),
+      sessions.destroyAll({ user_id: 1 }, { except: id })
+    ]),
+    sessions.create({ user_id: 1 }),
+    sessions.list({ user_id: 1 }),
+    sessions.destroyAll({ user_id: 1 }, { only: sessions.handle(ids[0]) }),
+    sessions.prune()
+  ])
+}
+
+/** Hears everything that somebody could log. */
+class Witness {
+  errors = 0
+  /** @type {string[]} */
+  #heard = []
+
+  /** @param {any} t */
+  constructor(t) {
+    const hear = (/** @type {unknown} */ thing) => this.hear(thing)
+    process.on('warning', hear)
+    t.after(() => process.off('warning', hear))
+    for (const call of CALLS) {
+      const channel = tracingChannel(`pg-sess-rs:${call}`)
+      const all = { start: hear, end: hear, asyncStart: hear, asyncEnd: hear, error: hear }
+      channel.subscribe(all)
+      t.after(() => channel.unsubscribe(all))
+    }
+  }
+
+  /** @param {any} thing */
+  hear(thing) {
+    this.#heard.push(inspect(thing, HIDDEN))
+    if (!(thing instanceof Error)) return
+    this.#heard.push(thing.message, String(thing.stack), JSON.stringify(thing), JSON.stringify({ ...thing }))
+    if (thing.cause !== undefined) this.hear(thing.cause)
+  }
+
+  /** @param {Promise<unknown>[]} calls */
+  async watch(calls) {
+    for (const { reason } of await Promise.allSettled(calls)) {
+      if (reason === undefined) continue
+      this.errors++
+      this.hear(reason)
+    }
+  }
+
+  /** @param {string[]} secrets */
+  assertSilent(secrets) {
+    const forms = secrets.flatMap(secret => [secret, secret.replaceAll('-', '')])
+    for (const text of this.#heard) {
+      for (const form of forms) assert.ok(!text.toLowerCase().includes(form.toLowerCase()), text)
+    }
+  }
+}
+
+/**
+ * @param {any} t
+ * @param {object} options
+ */
+async function open(t, options) {
+  const config = server.config({ user: 'scram', password: PASSWORD, database: 'app', application_name: 'canary' })
+  const sessions = await connect(config, { fields: FIELDS, ...TIMEOUTS, ...options })
+  t.after(() => sessions.close())
+  return sessions
+}
+
+/**
+ * @param {any} t
+ * @param {object} options
+ */
+async function start(t, options) {
+  await server.query(`ALTER ROLE scram LOGIN PASSWORD '${PASSWORD}'`)
+  await server.query('ALTER ROLE scram RESET ALL')
+  const admin = pgPromise({ noWarnings: true })(server.config({ max: 1 }))
+  t.after(() => admin.$pool.end())
+  const sql = (/** @type {string} */ text) => admin.any(text)
+  await sql('DROP TABLE IF EXISTS carts, sess, sess_ids; DROP FUNCTION IF EXISTS loud')
+  const sessions = await open(t, options)
+  const rows = await Promise.all([1, 2, 3].map(() => sessions.create({ user_id: 1 })))
+  const { sess_id: renewed } = await sessions.refresh(rows[0].sess_id)
+  return { sessions, sql, ids: [...rows.map(row => row.sess_id), renewed] }
+}
