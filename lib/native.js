@@ -14,6 +14,10 @@ const { Answer, Kind } = require('./packed.js')
  * @typedef {(value: any) => void} Resolve
  * @typedef {import('./rows.js').RowReader} RowReader
  * @typedef {(error: Error, table: string) => void} Report takes an error to which no call belongs
+ * @typedef {{ schema: string | undefined, table: string, paths: [place: number, path: string[]][], secret: string,
+ *   dry: boolean }} Import
+ * @typedef {{ copied: number, known: number, expired: number, unmapped: [reason: string, count: number][],
+ *   next: string | null }} Imported
  */
 
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
@@ -400,6 +404,23 @@ class Core {
     return this.#single(number => this.#native.figures(number))
   }
 
+  /**
+   * @param {Import} asked
+   * @returns {Promise<any>}
+   */
+  importTotal(asked) {
+    return this.#single(number => this.#native.importTotal(number, questionOf(asked, null)))
+  }
+
+  /**
+   * @param {Import} asked
+   * @param {string | null} after the last session that was looked at
+   * @returns {Promise<any>}
+   */
+  import(asked, after) {
+    return this.#single(number => this.#native.import(number, questionOf(asked, after)))
+  }
+
   /** @returns {Promise<any>} */
   tableStatements() {
     return this.#single(number => this.#native.tableStatements(number))
@@ -596,9 +617,20 @@ class Core {
   }
 }
 
+/**
+ * As src/node/imports.rs reads it.
+ *
+ * @param {Import} asked
+ * @param {string | null} after
+ */
+function questionOf({ schema, table, paths, secret, dry }, after) {
+  return JSON.stringify([schema ?? null, table, paths, secret, dry, after])
+}
+
 exports.Core = Core
 exports.Group = Group
 exports.MAX_GROUP = MAX_GROUP
 exports.NativeStoreCore = NativeStoreCore
 exports.Questions = Questions
 exports.Waiting = Waiting
+exports.importedId = NativeCore.importedId
