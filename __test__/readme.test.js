@@ -17,6 +17,7 @@ const DOCUMENTS = [
   'CHANGELOG.md',
   'docs/express-session.md',
   'docs/express.md',
+  'docs/frameworks.md',
   'docs/internals.md',
   'docs/many-sessions.md',
   'docs/watching.md',

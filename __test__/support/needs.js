@@ -4,6 +4,11 @@
 // it fails.
 
 const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const { createRequire } = require('node:module')
+const path = require('node:path')
+
+const FRAMEWORKS = path.resolve(__dirname, '../frameworks')
 
 /**
  * @param {string} program a name on PATH, or a path
@@ -12,11 +17,27 @@ const { spawnSync } = require('node:child_process')
  */
 function lacks(program, hint) {
   const found = spawnSync('which', [program]).status === 0
-  if (found) return false
-  const why = `NOT TESTED: ${program} is missing; ${hint}`
+  return found ? false : missing(program, hint)
+}
+
+/** The same for the frameworks, which have a package of their own. */
+function lacksFrameworks() {
+  const found = fs.existsSync(path.join(FRAMEWORKS, 'node_modules'))
+  return found ? false : missing('the frameworks', 'npm ci --prefix __test__/frameworks')
+}
+
+/**
+ * @param {string} what
+ * @param {string} hint
+ */
+function missing(what, hint) {
+  const why = `NOT TESTED: ${what} not found; ${hint}`
   if (process.env.PGSESS_TEST_ALL === '1') throw new Error(why)
   console.error(why)
   return why
 }
 
-module.exports = { lacks }
+/** Loads a framework. @type {(name: string) => any} */
+const framework = createRequire(path.join(FRAMEWORKS, 'package.json'))
+
+module.exports = { FRAMEWORKS, framework, lacks, lacksFrameworks }
