@@ -11,6 +11,7 @@ const { describe, test } = require('node:test')
 const express = require('express')
 const session = require('express-session')
 const { sessionMiddleware } = require('pg-sess-rs/express')
+const { progressOn } = require('../lib/cli/progress.js')
 const { Browser, serve } = require('./support/browser.js')
 const { useDatabase } = require('./support/place.js')
 const { runCommand } = require('./support/script.js')
@@ -55,6 +56,20 @@ async function fill(place, data) {
   const store = openTheirs(place)
   for (const [sid, fields] of Object.entries(data)) await called(store, 'set', sid, sessionOf(fields, HOUR))
   return store
+}
+
+/**
+ * A config file with these options.
+ *
+ * @param {any} place
+ * @param {object} options
+ */
+function configOf(place, options) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-import-'))
+  place.defer(() => fs.rmSync(folder, { recursive: true }))
+  const file = path.join(folder, 'config.json')
+  fs.writeFileSync(file, JSON.stringify(options))
+  return file
 }
 
 /** @param {string} user */
@@ -146,12 +161,9 @@ describe('import', () => {
     const store = openTheirs(place, { tableName: 'user sessions', schemaName: schema })
     await called(store, 'set', 'a', sessionOf(of('1'), 48 * HOUR))
     await place.sessions({ fields: FIELDS, absoluteLength: HOUR })
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-import-'))
-    place.defer(() => fs.rmSync(folder, { recursive: true }))
-    const file = path.join(folder, 'config.json')
-    fs.writeFileSync(file, JSON.stringify({ absoluteLength: HOUR }))
+    const from = ['--from-table', 'user sessions', '--from-schema', schema]
 
-    await imported(place, '--from-table', 'user sessions', '--from-schema', schema, '--config', file)
+    await imported(place, ...from, '--config', configOf(place, { absoluteLength: HOUR }))
 
     const [{ left }] = await place.query(
       "SELECT sess_expiration <= (now() AT TIME ZONE 'UTC') + interval '1 hour' AS left FROM sess"
@@ -186,6 +198,23 @@ describe('import', () => {
   }
 })
 
+test('on a terminal a bar shows how far it is, elsewhere nothing but a line now and then', () => {
+  for (const [isTTY, expected] of /** @type {[boolean, string][]} */ ([
+    [true, `\r[${'#'.repeat(15)}${'-'.repeat(15)}] 50 % of 4\r[${'#'.repeat(30)}] 100 % of 4\n`],
+    [false, '']
+  ])) {
+    let written = ''
+    const write = (/** @type {string} */ text) => {
+      written += text
+    }
+    const progress = progressOn({ isTTY, write })
+    progress.show(2, 4)
+    progress.show(5, 4)
+    progress.end()
+    assert.equal(written, expected)
+  }
+})
+
 describe('the browser of an imported session', () => {
   /**
    * An app of express-session with a browser that has logged in, and its successor with imported sessions.
@@ -193,7 +222,7 @@ describe('the browser of an imported session', () => {
    * @param {any} t
    * @param {{ secret?: string | string[], sessionOptions?: object }} [choices]
    */
-  async function move(t, { secret = SECRET, sessionOptions } = {}) {
+  async function move(t, { secret = SECRET, sessionOptions = {} } = {}) {
     const place = await database.emptySchema(t)
     const before = express()
     const cookie = { maxAge: HOUR }
@@ -204,7 +233,7 @@ describe('the browser of an imported session', () => {
     })
     const browser = new Browser(await serve(t, before))
     await browser.get('/')
-    await imported(place)
+    await imported(place, '--config', configOf(place, sessionOptions))
     const sessions = await place.sessions({ fields: FIELDS, ...sessionOptions })
     const after = express()
     after.use(sessionMiddleware(sessions, { importedFrom: { secret } }))
@@ -230,6 +259,28 @@ describe('the browser of an imported session', () => {
     assert.equal((await browser.get('/')).json(), 7)
     await browser.get('/logout')
     browser.cookies.set('connect.sid', old)
+    assert.equal((await browser.get('/')).json(), null)
+  })
+
+  test('also where ids are not hashed', async t => {
+    const { browser } = await move(t, { sessionOptions: { hashIds: false } })
+
+    assert.equal((await browser.get('/')).json(), 7)
+    browser.cookies.delete('connect.sid')
+    assert.equal((await browser.get('/')).json(), 7)
+  })
+
+  test('with refreshInterval it soon has a new id, of which the old cookie alone tells nothing', async t => {
+    const { place, browser } = await move(t, { sessionOptions: { refreshInterval: 60_000, refreshGrace: 1000 } })
+    await place.query("UPDATE sess SET sess_creation_date = sess_creation_date - interval '1 hour'")
+    const old = String(browser.cookies.get('connect.sid'))
+
+    assert.equal((await browser.get('/')).json(), 7)
+
+    assert.deepEqual(await place.query('SELECT count(*)::int FROM sess_ids'), [{ count: 1 }])
+    await place.query("UPDATE sess_ids SET grace_end = grace_end - interval '1 hour'")
+    assert.equal((await browser.get('/')).json(), 7)
+    browser.cookies = new Map([['connect.sid', old]])
     assert.equal((await browser.get('/')).json(), null)
   })
 

@@ -24,6 +24,8 @@ const PIECE: i64 = 1_000;
 /// "Made from a name" in RFC 9562: neither that of plain ids nor that of stored hashes.
 const VERSION: u8 = 5;
 const SUFFIX: &str = "_imported";
+/// What PostgreSQL says of a table that another process made at the same time.
+const MADE_TWICE: [&str; 2] = ["42P07", "23505"];
 
 /// What is to be copied.
 #[derive(Clone, Debug, Default)]
@@ -175,12 +177,25 @@ impl Piece<'_> {
         let (schema, table): (String, String) = (row.try_get("schema")?, row.try_get("name")?);
         let own = quote_name(&companion::beside(&table, SUFFIX));
         let imported = format!("{}.{own}", quote_name(&schema));
-        if !self.import.dry {
-            self.run(Request::new(&ddl(&imported).into())).await?;
-        }
-        let asked = Request::new(&IS_THERE.into()).with(imported.clone(), Type::TEXT);
-        let has_imported = first(&self.run(asked).await?)?.try_get("is_there")?;
+        let has_imported = self.is_there(&imported).await?
+            || (!self.import.dry && self.remember_in(&imported).await?);
         Ok(Place { from: self.from(), imported, has_imported, required: row.try_get("required")? })
+    }
+
+    async fn is_there(&self, table: &str) -> Result<bool, Error> {
+        let asked = Request::new(&IS_THERE.into()).with(table.to_owned(), Type::TEXT);
+        Ok(first(&self.run(asked).await?)?.try_get("is_there")?)
+    }
+
+    /// Makes the table that remembers what was copied. Another process may do so at the same time: then one of the two
+    /// fails, and the table is there.
+    async fn remember_in(&self, imported: &str) -> Result<bool, Error> {
+        match self.run(Request::new(&ddl(imported).into())).await {
+            Err(error) if !error.sqlstate().is_some_and(|code| MADE_TWICE.contains(&code)) => {
+                Err(error)
+            }
+            _ => Ok(true),
+        }
     }
 
     fn from(&self) -> String {

@@ -37,15 +37,15 @@ function toImport({ from, fields }) {
  */
 function places(map, fields) {
   const names = fields.map(({ field }) => field)
-  const found = readMap(map).map(([name, path]) => /** @type {Import['paths'][0]} */ ([names.indexOf(name), path]))
-  for (const [at, [place]] of found.entries()) {
-    if (place >= 0) continue
-    const [name] = readMap(map)[at]
-    throw new UsageError(`--map: ${JSON.stringify(name)} is no field; known are ${names.join(', ') || 'none'}`)
+  const entries = readMap(map)
+  const unknown = entries.find(([name]) => !names.includes(name))
+  if (unknown !== undefined) {
+    throw new UsageError(`--map: ${JSON.stringify(unknown[0])} is no field; known are ${names.join(', ') || 'none'}`)
   }
-  if (new Set(found.map(([place]) => place)).size < found.length)
+  if (new Set(entries.map(([name]) => name)).size < entries.length) {
     throw new UsageError('--map: a field stands there twice')
-  return found
+  }
+  return entries.map(([name, path]) => [names.indexOf(name), path])
 }
 
 /** One run over the whole table. */

@@ -20,7 +20,7 @@ class NodeExchange {
    * @param {any} req
    * @param {any} res
    * @param {any} holder what has the property `session`
-   * @param {(holder: any) => boolean | undefined} isHttps what the framework says; undefined: nothing
+   * @param {(holder: any) => unknown} isHttps what the framework says
    */
   constructor(req, res, holder, isHttps) {
     this.#req = req
@@ -35,7 +35,7 @@ class NodeExchange {
   }
 
   get isHttps() {
-    return Boolean(this.#isHttps(this.#holder) ?? this.#req.socket?.encrypted)
+    return Boolean(this.#isHttps(this.#holder))
   }
 
   get isSent() {

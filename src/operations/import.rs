@@ -25,7 +25,7 @@ pub(crate) struct Place {
     pub(crate) required: Vec<String>,
 }
 
-/// The schema and the name of the table `$1`, which of its columns take no NULL, and whether the table `$2` is there.
+/// The schema and the name of the table `$1`, and which of its columns take no NULL.
 pub(crate) const LOOK: &str = "SELECT n.nspname::text AS schema, c.relname::text AS name, \
      ARRAY(SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnotnull AND a.attnum > 0) AS required \
      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
@@ -35,7 +35,7 @@ pub(crate) const IS_THERE: &str = "SELECT to_regclass($1) IS NOT NULL AS is_ther
 
 /// The statement that makes the table which remembers what was copied.
 pub(crate) fn ddl(imported: &str) -> String {
-    format!("CREATE TABLE IF NOT EXISTS {imported} (id uuid PRIMARY KEY)")
+    format!("CREATE TABLE {imported} (id uuid PRIMARY KEY)")
 }
 
 pub(crate) fn total_sql(from: &str) -> String {
