@@ -3,234 +3,16 @@
 
 // biome-ignore-all lint/suspicious/noExplicitAny: requests and answers are the framework's
 
-import type { Row, Sessions } from 'pg-sess-rs'
+import type { Sessions } from 'pg-sess-rs'
+import type {
+  RequireSessionOptions,
+  SessionCookieOptions,
+  SessionMiddlewareOptions,
+  SessionRow,
+  WithSession
+} from './http.js'
 
-// biome-ignore lint/complexity/noUselessEmptyExport: without it, a declaration file exports all that it declares
-export {}
-
-/**
- * The fields of your sessions, which you declare once: it types `req.session` and `req.sessions`. Without it, fields are
- * `any`.
- *
- * @example
- * ```ts
- * const sessions = await connect('postgres://localhost/app', { fields: { user_id: 'INT NOT NULL' } })
- *
- * declare module 'pg-sess-rs/express' {
- *   interface SessionFields extends FieldsOf<typeof sessions> {}
- * }
- * ```
- */
-// biome-ignore lint/suspicious/noEmptyInterface: whoever uses it fills it
-export interface SessionFields {}
-
-/** The fields of a `Sessions`, for {@link SessionFields}. */
-export type FieldsOf<
-  S extends {
-    /** What gives the row away. */
-    validate(sid: unknown): Promise<any>
-  }
-> = Omit<NonNullable<Awaited<ReturnType<S['validate']>>>, keyof Columns>
-
-/** What `req.session` is when there is one: the row, see `Row`. */
-export type SessionRow = Columns & Fields
-
-/** A session as `req.sessions.list` shows it: a handle in place of its id. */
-export type ListedSession = {
-  /** Tells the session from others, and opens none. Good for `{ only: handle }`, and as a key in a page. */
-  handle: string
-} & Omit<Columns, 'sess_id'> &
-  Fields
-
-/** Values of fields. `undefined` means not given, `null` is NULL. */
-export type SessionValues = { [K in keyof Fields]?: Input<Fields[K]> | undefined }
-
-/**
- * Which sessions are meant: at least one field, with a value, `null`, or an array (any of these).
- */
-export type SessionWhere = { [K in keyof Fields]?: Input<Fields[K]> | null | readonly (Input<Fields[K]> | null)[] }
-
-/**
- * What one request does with sessions. `req.session` and the cookie follow it.
- *
- * Errors are those of `Sessions`. Without a session, the methods that need one resolve to `null` or `false`; if it is not
- * known whether there is one (see {@link SessionMiddlewareOptions.onError}) they reject with status 503.
- */
-export interface RequestSessions {
-  /**
-   * Begins a session, always with a new id, and ends the one that the request came with: call it at each log-in.
-   *
-   * @param values - the fields by name
-   * @returns the new session's row, which is `req.session` from then on
-   * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent: the browser could not be told, and no session is
-   *   left behind
-   *
-   * @example
-   * ```js
-   * app.post('/login', async (req, res) => {
-   *   const user = await checkPassword(req.body)
-   *   if (!user) return res.redirect('/login')
-   *   await req.sessions.create({ user_id: user.id })
-   *   res.redirect('/')
-   * })
-   * ```
-   */
-  create(values: SessionValues): Promise<SessionRow>
-  /**
-   * Changes the named fields of the session, and nothing else of it.
-   *
-   * @param values - `undefined` means unchanged, `null` is NULL
-   * @returns its row, or `null` if it has ended
-   */
-  update(values: SessionValues): Promise<SessionRow | null>
-  /** Gives the session its full length again; `false` if it has ended. After the headers were sent, the cookie stays. */
-  extend(): Promise<boolean>
-  /**
-   * Gives the session a new id and the browser a new cookie: call it when a user's rights change. Requests that are under
-   * way with the old id go on for a while.
-   *
-   * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent
-   */
-  refresh(): Promise<SessionRow | null>
-  /**
-   * Ends the session and takes the cookie away. Works after the headers were sent, too; only the cookie stays then, and
-   * opens nothing.
-   *
-   * @returns `false` if there was none
-   *
-   * @example
-   * ```js
-   * app.post('/logout', async (req, res) => {
-   *   await req.sessions.destroy()
-   *   res.redirect('/login')
-   * })
-   * ```
-   */
-  destroy(): Promise<boolean>
-  /**
-   * The live sessions whose fields have these values, newest first, such as those of one user.
-   *
-   * @param options - `limit`: how many at most, 1_000 if you do not say
-   */
-  list(where: SessionWhere, options?: object): Promise<ListedSession[]>
-  /**
-   * Ends the live sessions whose fields have these values; how many. If this request's is among them, it has none from
-   * then on.
-   *
-   * @param options - `except`: session ids that live on (`req.session.sess_id`: sign out everywhere else); `only`: the
-   *   handle of the one to end
-   *
-   * @example
-   * ```js
-   * const { user_id, sess_id } = req.session
-   * await req.sessions.destroyAll({ user_id }, { except: sess_id }) // everywhere else
-   * await req.sessions.destroyAll({ user_id }, { only: req.body.handle }) // that device
-   * ```
-   */
-  destroyAll(where: SessionWhere, options?: { except?: unknown; only?: string }): Promise<number>
-  /** The handle of this request's session, to mark it in a list; `null` without one. It asks no server. */
-  handle(): string | null
-}
-
-/** What a request has after the middleware. `Express.Request` has it by itself; for others, write it beside yours. */
-export interface WithSession {
-  /** The session that the request has now; `null` without one. */
-  session: SessionRow | null
-  /** What can be done with sessions. */
-  sessions: RequestSessions
-}
-
-/** What {@link sessionMiddleware} may be told. */
-export interface SessionMiddlewareOptions {
-  /**
-   * The cookie's name. A name that begins with `__Host-` or `__Secure-` is only used over https.
-   *
-   * @default '__Host-sid' over https if path is '/' and there is no domain, else 'sid'
-   */
-  name?: string | undefined
-  /**
-   * Under which path the browser sends the cookie.
-   *
-   * @default '/'
-   */
-  path?: string | undefined
-  /**
-   * To which domain, with its subdomains, the browser sends the cookie.
-   *
-   * @default none: to the host alone, without its subdomains
-   */
-  domain?: string | undefined
-  /**
-   * Whether the cookie is only for https. `'auto'`: on requests that came over https, as Express says in `req.secure`
-   * (behind a proxy set Express's `trust proxy`). With `true`, an answer to a plain request sets no cookie, and a
-   * process warning says so once.
-   *
-   * @default 'auto'
-   */
-  secure?: boolean | 'auto' | undefined
-  /**
-   * Whether scripts in the page cannot read the cookie.
-   *
-   * @default true
-   */
-  httpOnly?: boolean | undefined
-  /**
-   * On which requests from other sites the browser sends the cookie: `'lax'` on links, `'strict'` on none, `'none'` on
-   * all (and over https only).
-   *
-   * @default 'lax'
-   */
-  sameSite?: 'lax' | 'strict' | 'none' | undefined
-  /** Which cookies a browser drops last. @default none */
-  priority?: 'low' | 'medium' | 'high' | undefined
-  /**
-   * Whether the cookie belongs to the site in which this one is embedded. Over https only.
-   *
-   * @default false
-   */
-  partitioned?: boolean | undefined
-  /**
-   * Signs the cookie. Of several, the first signs and each is good for reading, so that they can be changed. Ids are
-   * random and cannot be guessed, so this is not needed; it spares the database queries for ids that somebody made up.
-   *
-   * @default none
-   */
-  secret?: string | readonly string[] | undefined
-  /**
-   * Whether each request extends its session, at most once every `extendInterval` of the sessions.
-   *
-   * @default false
-   */
-  rolling?: boolean | undefined
-  /**
-   * What follows when the database cannot be asked. `'next'`: `next(error)` with status 503 and the error as `cause`.
-   * `'anonymous'`: the request goes on without a session, for pages that everybody may see; the error goes to the
-   * sessions' `onError`, and what needs a session ({@link requireSession}, `req.sessions`) still says 503. The cookie
-   * stays as it is either way.
-   *
-   * @default 'next'
-   */
-  onError?: 'next' | 'anonymous' | undefined
-}
-
-/** What {@link requireSession} may be told. */
-export interface RequireSessionOptions {
-  /** Where those without a session are sent, or a function of the request that says so. @default nowhere */
-  redirect?: string | ((req: any) => string) | undefined
-  /**
-   * The status for those without a session, if they are not sent elsewhere.
-   *
-   * @default 401
-   */
-  status?: number | undefined
-  /**
-   * What the session must be; another is answered with 403. Fields and their values (an array: any of them), or a
-   * function of the row.
-   *
-   * @default anything
-   */
-  where?: SessionWhere | ((row: SessionRow) => unknown) | undefined
-}
+export * from './http.js'
 
 /** What a request must have. */
 export interface IncomingRequest {
@@ -302,14 +84,29 @@ export function sessionMiddleware(sessions: Sessions<any>, options?: SessionMidd
  */
 export function requireSession(options?: RequireSessionOptions): Middleware
 
+/**
+ * Makes a function that reads the session of a request that cannot be answered with a cookie, such as the handshake of a
+ * WebSocket: the row, or `null`. It changes nothing; it never gives a session a new id.
+ *
+ * @param options - those of the cookie, as the middleware has them. Behind a proxy, where such a request does not know that
+ *   it came over https, `secure: true`
+ *
+ * @example
+ * ```js
+ * const readSession = sessionReader(sessions)
+ * io.use(async (socket, next) => {
+ *   const session = await readSession(socket.request)
+ *   next(session === null ? new Error('log in first') : undefined)
+ * })
+ * ```
+ */
+export function sessionReader(
+  sessions: Sessions<any>,
+  options?: SessionCookieOptions
+): (req: IncomingRequest) => Promise<SessionRow | null>
+
 declare global {
   namespace Express {
     interface Request extends WithSession {}
   }
 }
-
-/** The columns that every session has. */
-type Columns = Row<Record<never, string>>
-type Fields = keyof SessionFields extends never ? { [field: string]: any } : SessionFields
-/** What goes in may be wider than what comes out. */
-type Input<T> = T extends string ? string | number | bigint : T extends Date ? Date | string : T

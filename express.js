@@ -1,40 +1,23 @@
 'use strict'
 
-// The middleware for Express, Connect and plain node:http. Described in express.d.ts. HTTP only: whether a session is
-// live, and for how long, is for Sessions to say.
+// The middleware for Express, Connect and plain node:http. Described in express.d.ts.
 
-const { STATUS_CODES } = require('node:http')
-const { describe } = require('./lib/errors.js')
-const { SessionCookie } = require('./lib/express/cookie.js')
-const { RequestSessions, unavailable } = require('./lib/express/request-sessions.js')
-const { toCondition } = require('./lib/express/condition.js')
-const { isObject } = require('./lib/options.js')
-const { Sessions } = require('./lib/sessions.js')
+const { Door } = require('./lib/http/door.js')
+const { Guard } = require('./lib/http/guard.js')
+const { NodeExchange } = require('./lib/http/node-exchange.js')
+const { SessionReader } = require('./lib/http/reader.js')
+const { RequestSessions } = require('./lib/http/request-sessions.js')
 
 /** @typedef {(error?: unknown) => void} Next */
 
-const ON_ERROR = ['next', 'anonymous']
-const GUARD_OPTIONS = ['redirect', 'status', 'where']
-const OWN_OPTIONS = ['rolling', 'onError']
+const HTTPS_HINT = 'behind a proxy, Express has to know: app.set("trust proxy", …)'
 
 /**
  * @param {unknown} sessions
  * @param {unknown} [options]
  */
 function sessionMiddleware(sessions, options = {}) {
-  if (!isSessions(sessions)) {
-    throw new TypeError(`sessions: expected what connect() or init() resolves to, got ${describe(sessions)}`)
-  }
-  const { rolling, onError, ...others } = checkOptions(options, [...OWN_OPTIONS, ...SessionCookie.options])
-  if (rolling !== undefined && typeof rolling !== 'boolean') {
-    throw new TypeError(`options.rolling: expected true or false, got ${describe(rolling)}`)
-  }
-  if (onError !== undefined && !ON_ERROR.includes(String(onError))) {
-    throw new TypeError(`options.onError: expected "next" or "anonymous", got ${describe(onError)}`)
-  }
-  const cookie = new SessionCookie(others)
-  const interval = rolling ? Sessions.extendInterval(sessions) : undefined
-  const extending = { isAlwaysDue: interval === 0, isDue: interval === undefined ? () => false : dueAfter(interval) }
+  const door = new Door(sessions, options, HTTPS_HINT)
 
   /**
    * @param {any} req
@@ -48,33 +31,21 @@ function sessionMiddleware(sessions, options = {}) {
         new Error('req.session is taken: pg-sess-rs/express does not go together with another session middleware')
       )
     }
-    const own = new RequestSessions(sessions, cookie, req, res)
+    const own = door.open(new NodeExchange(req, res, req, isHttps))
     req.sessions = own
-    const loading = RequestSessions.load(own, extending)
+    const loading = door.load(own)
     if (loading === undefined) return next()
     // On a turn of its own, so that what a handler throws is not taken for a failure of ours.
     loading.then(
       () => process.nextTick(next),
-      error => {
-        if (onError !== 'anonymous') return process.nextTick(next, unavailable(error))
-        Sessions.report(sessions, error)
-        process.nextTick(next)
-      }
+      error => process.nextTick(next, error)
     )
   }
 }
 
 /** @param {unknown} [options] */
 function requireSession(options = {}) {
-  const { redirect, status = 401, where } = checkOptions(options, GUARD_OPTIONS)
-  if (redirect !== undefined && typeof redirect !== 'string' && typeof redirect !== 'function') {
-    throw new TypeError(`options.redirect: expected a URL or a function of the request, got ${describe(redirect)}`)
-  }
-  if (typeof status !== 'number') throw new TypeError(`options.status: expected a status, got ${describe(status)}`)
-  if (!Number.isInteger(status) || status < 400 || status > 599) {
-    throw new RangeError(`options.status: expected a status from 400 to 599, got ${describe(status)}`)
-  }
-  const fits = toCondition(where)
+  const rule = new Guard(options, 'sessionMiddleware')
 
   /**
    * @param {any} req
@@ -83,14 +54,9 @@ function requireSession(options = {}) {
    */
   return async function guard(req, res, next) {
     try {
-      if (!(req.sessions instanceof RequestSessions)) {
-        throw new Error('requireSession: sessionMiddleware has to come before it')
-      }
-      const failure = RequestSessions.failure(req.sessions)
-      // Nobody knows whether there is a session, so this is not the place to say that there is none.
-      if (failure !== undefined) throw unavailable(failure)
-      if (req.session === null) return refuse(req, res, status, redirect)
-      if (!(await fits(req.session))) return refuse(req, res, 403, undefined)
+      const { method, sessions, session } = req
+      const refusal = await rule.judge({ method, sessions, session, request: req })
+      if (refusal !== undefined) return refuse(res, refusal)
     } catch (error) {
       return next(error)
     }
@@ -99,54 +65,33 @@ function requireSession(options = {}) {
 }
 
 /**
- * @param {any} req
- * @param {any} res
- * @param {number} status
- * @param {any} redirect
+ * @param {unknown} sessions
+ * @param {unknown} [options]
  */
-function refuse(req, res, status, redirect) {
-  res.setHeader('Cache-Control', 'no-store')
-  if (redirect === undefined) {
-    res.statusCode = status
-    res.setHeader('Content-Type', 'text/plain; charset=utf-8')
-    return res.end(STATUS_CODES[status] ?? String(status))
-  }
-  // After a POST, the browser has to GET the other page.
-  res.statusCode = ['GET', 'HEAD'].includes(req.method) ? 302 : 303
-  res.setHeader('Location', typeof redirect === 'function' ? redirect(req) : redirect)
-  res.end()
+function sessionReader(sessions, options = {}) {
+  const reader = new SessionReader(sessions, options)
+  return (/** @type {any} */ req) => reader.read({ cookieHeader: req.headers.cookie, isHttps: Boolean(isHttps(req)) })
 }
 
 /**
- * Whether it is worth a statement to extend a session. The core has the last say; this only saves asking it.
+ * Whether a request came over https, as Express has it (`trust proxy` included), else as the socket has it.
  *
- * @param {number} interval in ms
+ * @param {any} req
  */
-function dueAfter(interval) {
-  return (/** @type {{ sess_last_updated?: unknown }} */ { sess_last_updated: last }) =>
-    !(last instanceof Date) || Date.now() - last.getTime() >= interval
+function isHttps(req) {
+  return req.secure ?? req.socket?.encrypted
 }
 
 /**
- * @param {unknown} options
- * @param {string[]} known
+ * @param {any} res
+ * @param {import('./lib/http/guard.js').Refusal} refusal
  */
-function checkOptions(options, known) {
-  if (!isObject(options)) throw new TypeError(`options: expected an object, got ${describe(options)}`)
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue
-    throw new TypeError(`options: unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`)
-  }
-  return options
-}
-
-/**
- * @param {unknown} value
- * @returns {value is Sessions}
- */
-function isSessions(value) {
-  return value instanceof Sessions
+function refuse(res, { status, headers, body }) {
+  res.statusCode = status
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+  res.end(body)
 }
 
 exports.requireSession = requireSession
 exports.sessionMiddleware = sessionMiddleware
+exports.sessionReader = sessionReader

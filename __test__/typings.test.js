@@ -14,6 +14,10 @@ const ROOT = path.join(__dirname, '..')
 const PROGRAM = `
 import { connect } from 'pg-sess-rs'
 import { requireSession, sessionMiddleware, type RequestSessions, type SessionRow } from 'pg-sess-rs/express'
+import * as hono from 'pg-sess-rs/hono'
+import * as koa from 'pg-sess-rs/koa'
+import { nextSessions } from 'pg-sess-rs/next'
+export const doors = [koa.sessionMiddleware, hono.sessionMiddleware, nextSessions]
 export async function start(sessions: RequestSessions) {
   const middleware = sessionMiddleware(await connect('postgres://localhost/app', { fields: { user_id: 'INT' } }))
   const row: SessionRow = await sessions.create({ user_id: 1, anything: 'else' })
@@ -24,7 +28,7 @@ export async function start(sessions: RequestSessions) {
 const STRICT = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext', '--target', 'es2022']
 
 for (const kind of ['mts', 'cts']) {
-  test(`a program in .${kind} compiles without the typings of Node.js, Express, pg and express-session`, t => {
+  test(`a program in .${kind} compiles without the typings of Node.js, of frameworks, pg and express-session`, t => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-typings-'))
     t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
     const installed = path.join(folder, 'node_modules', manifest.name)

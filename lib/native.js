@@ -18,6 +18,10 @@ const { Core: NativeCore, StoreCore: NativeStoreCore } = binding
  * @typedef {object} Tell what is told that belongs to no call
  * @property {(error: Error, table: string) => void} report an error
  * @property {() => void} changed the table is to be described again, before the next row is read
+ * @typedef {{ schema: string | undefined, table: string, paths: [place: number, path: string[]][], secret: string,
+ *   dry: boolean }} Import
+ * @typedef {{ copied: number, known: number, expired: number, unmapped: [reason: string, count: number][],
+ *   next: string | null }} Imported
  */
 
 /** How many failures of the caller's own functions are kept for the calls that failed by them. */
@@ -405,6 +409,23 @@ class Core {
     return this.#single(number => this.#native.figures(number))
   }
 
+  /**
+   * @param {Import} asked
+   * @returns {Promise<any>}
+   */
+  importTotal(asked) {
+    return this.#single(number => this.#native.importTotal(number, questionOf(asked, null)))
+  }
+
+  /**
+   * @param {Import} asked
+   * @param {string | null} after the last session that was looked at
+   * @returns {Promise<any>}
+   */
+  import(asked, after) {
+    return this.#single(number => this.#native.import(number, questionOf(asked, after)))
+  }
+
   /** @returns {Promise<any>} */
   tableStatements() {
     return this.#single(number => this.#native.tableStatements(number))
@@ -606,9 +627,20 @@ class Core {
   }
 }
 
+/**
+ * As src/node/imports.rs reads it.
+ *
+ * @param {Import} asked
+ * @param {string | null} after
+ */
+function questionOf({ schema, table, paths, secret, dry }, after) {
+  return JSON.stringify([schema ?? null, table, paths, secret, dry, after])
+}
+
 exports.Core = Core
 exports.Group = Group
 exports.MAX_GROUP = MAX_GROUP
 exports.NativeStoreCore = NativeStoreCore
 exports.Questions = Questions
 exports.Waiting = Waiting
+exports.importedId = NativeCore.importedId

@@ -106,6 +106,31 @@ class Sessions {
   }
 
   /**
+   * How many sessions there are to import.
+   *
+   * @param {Sessions} sessions
+   * @param {import('./native.js').Import} asked
+   * @returns {Promise<number>}
+   */
+  static async importTotal(sessions, asked) {
+    await Sessions.ready(sessions)
+    return sessions.#core.importTotal(asked)
+  }
+
+  /**
+   * Copies the next sessions of an import.
+   *
+   * @param {Sessions} sessions
+   * @param {import('./native.js').Import} asked
+   * @param {string | null} after
+   * @returns {Promise<import('./native.js').Imported>}
+   */
+  static async import(sessions, asked, after) {
+    await Sessions.ready(sessions)
+    return sessions.#core.import(asked, after)
+  }
+
+  /**
    * What tells its database from others.
    *
    * @param {Sessions} sessions

@@ -32,14 +32,19 @@ pub(crate) const COLUMNS: [(&str, &str); 5] = [
 
 /// The companion's name: the table's with `_ids` behind it; a long one is cut, and a hash of it makes it unique again.
 pub(crate) fn name(table: &str) -> String {
-    if table.len() + SUFFIX.len() <= MAX_NAME_BYTES {
-        return format!("{table}{SUFFIX}");
+    beside(table, SUFFIX)
+}
+
+/// The name of a table that belongs to this one.
+pub(crate) fn beside(table: &str, suffix: &str) -> String {
+    if table.len() + suffix.len() <= MAX_NAME_BYTES {
+        return format!("{table}{suffix}");
     }
     let digits: String =
         hex(digest(&SHA256, table.as_bytes()).as_ref()).chars().take(HASH_DIGITS).collect();
-    let room = MAX_NAME_BYTES - SUFFIX.len() - HASH_DIGITS - 1;
+    let room = MAX_NAME_BYTES - suffix.len() - HASH_DIGITS - 1;
     let end = (0..=room).rev().find(|&end| table.is_char_boundary(end)).unwrap_or(0);
-    format!("{}_{digits}{SUFFIX}", table.get(..end).unwrap_or_default())
+    format!("{}_{digits}{suffix}", table.get(..end).unwrap_or_default())
 }
 
 /// The companion's name as SQL. Without a schema the connection's search_path counts.

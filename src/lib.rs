@@ -15,6 +15,7 @@
 //! | [`ids`] | how a caller's id relates to the one in the table: the same, or its hash |
 //! | [`queues`] | one an operation, made for the table as it was found, and anew when a type changes |
 //! | [`batcher`], [`road`] | calls that wait together travel together; where their outcomes go |
+//! | [`import`] | sessions of express-session are copied |
 //! | [`handle`] | what a session is known by in lists |
 //! | [`advisory`] | keys of the locks that processes agree on |
 //! | [`background`] | when expired rows are removed, and how fast |
@@ -40,6 +41,7 @@ pub mod error;
 pub mod fields;
 pub mod handle;
 mod ids;
+pub mod import;
 mod metronome;
 mod operations;
 pub mod options;

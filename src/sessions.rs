@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::fields::{Field, FieldSpec, check_fields};
 use crate::handle;
 use crate::ids::{Ids, Lookup};
+use crate::import::{self, Import, Imported};
 use crate::operations::columns::Reader;
 use crate::operations::figures::Count;
 use crate::operations::refresh::Renewal;
@@ -273,6 +274,29 @@ impl Sessions {
             Count::figures(&rows)
         };
         self.counted(work).await
+    }
+
+    /// How many sessions the table of an import has.
+    pub async fn import_total(&self, import: &Import) -> Result<u64, Error> {
+        self.on_piece(import, async |piece| piece.total().await).await
+    }
+
+    /// Copies the sessions of express-session that come next behind `after`. It may be called again: what was copied
+    /// is not copied twice.
+    pub async fn import(&self, import: &Import, after: Option<String>) -> Result<Imported, Error> {
+        self.on_piece(import, async |piece| piece.copy(after).await).await
+    }
+
+    async fn on_piece<T>(
+        &self,
+        import: &Import,
+        work: impl AsyncFnOnce(import::Piece<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _work = self.road.begin();
+        let table = &self.queues()?.table;
+        let deadline = Instant::now() + self.options.call_timeout();
+        let connection = self.road.pool.get(deadline).await?;
+        work(import::Piece { connection: &connection, table, import, deadline }).await
     }
 
     /// What the session with this id is known by in lists. Asks no server.

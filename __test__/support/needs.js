@@ -4,6 +4,11 @@
 // `.ci/run`, it fails. Rights are another matter: nobody can install them.
 
 const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const { createRequire } = require('node:module')
+const path = require('node:path')
+
+const FRAMEWORKS = path.resolve(__dirname, '../frameworks')
 
 /**
  * @param {string} program a name on PATH, or a path
@@ -12,8 +17,18 @@ const { spawnSync } = require('node:child_process')
  */
 function lacks(program, hint) {
   const found = spawnSync('which', [program]).status === 0
-  if (found) return false
-  const why = untested(`${program} is missing; ${hint}`)
+  return found ? false : missing(`${program} is missing; ${hint}`)
+}
+
+/** The same for the frameworks, which have a package of their own. */
+function lacksFrameworks() {
+  const found = fs.existsSync(path.join(FRAMEWORKS, 'node_modules'))
+  return found ? false : missing('the frameworks are not installed; npm ci --ignore-scripts --prefix __test__/frameworks')
+}
+
+/** @param {string} reason */
+function missing(reason) {
+  const why = untested(reason)
   if (process.env.PGSESS_TEST_ALL === '1') throw new Error(why)
   return why
 }
@@ -31,4 +46,7 @@ function untested(reason) {
   return why
 }
 
-module.exports = { lacks, mayNotMount }
+/** Loads a framework. @type {(name: string) => any} */
+const framework = createRequire(path.join(FRAMEWORKS, 'package.json'))
+
+module.exports = { FRAMEWORKS, framework, lacks, lacksFrameworks, mayNotMount }

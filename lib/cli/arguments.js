@@ -9,14 +9,15 @@ const { parseArgs } = require('node:util')
 const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 const { commands } = require('./commands.js')
+const { readFields } = require('./pairs.js')
+const { UsageError } = require('./usage.js')
 
 /**
  * @typedef {{ command: string, connection: any, fields: any, options: { [name: string]: unknown }, foldNames: boolean,
- *   json: boolean, help: boolean }} Asked
+ *   json: boolean, help: boolean, from: From }} Asked
+ * @typedef {{ library: string | undefined, table: string, schema: string | undefined, map: string | undefined,
+ *   dry: boolean }} From what is to be imported
  */
-
-/** The command line, or the config file, is not as it should be. */
-class UsageError extends Error {}
 
 const FLAGS = /** @type {const} */ ({
   url: { type: 'string' },
@@ -24,6 +25,11 @@ const FLAGS = /** @type {const} */ ({
   schema: { type: 'string' },
   fields: { type: 'string' },
   config: { type: 'string' },
+  from: { type: 'string' },
+  'from-table': { type: 'string', default: 'session' },
+  'from-schema': { type: 'string' },
+  map: { type: 'string' },
+  'dry-run': { type: 'boolean', default: false },
   'fold-names': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false }
@@ -52,7 +58,14 @@ async function readArguments(args) {
     options,
     foldNames: values['fold-names'],
     json: values.json,
-    help: values.help
+    help: values.help,
+    from: {
+      library: values.from,
+      table: values['from-table'],
+      schema: values['from-schema'],
+      map: values.map,
+      dry: values['dry-run']
+    }
   }
 }
 
@@ -84,34 +97,4 @@ async function load(file) {
   return loaded.default
 }
 
-/**
- * Fields as `name=datatype`, with commas between them. A comma in parentheses, brackets or quotes is part of a datatype.
- *
- * @param {string} text
- */
-function readFields(text) {
-  return split(text).map(entry => {
-    const [, field, datatype] = /^\s*("(?:[^"]|"")+"|[^="]+?)\s*=\s*(.*?)\s*$/s.exec(entry) ?? []
-    if (field === undefined || datatype === '') {
-      throw new UsageError(`--fields: expected name=datatype, got ${describe(entry.trim())}`)
-    }
-    const isQuoted = field.startsWith('"')
-    return { field: isQuoted ? field.slice(1, -1).replaceAll('""', '"') : field, datatype }
-  })
-}
-
-/** @param {string} text */
-function split(text) {
-  const entries = ['']
-  let depth = 0
-  for (const part of text.match(/'[^']*'?|"[^"]*"?|[()[\],]|[^'"()[\],]+/g) ?? []) {
-    if (part === '(' || part === '[') depth++
-    if (part === ')' || part === ']') depth--
-    if (part === ',' && depth === 0) entries.push('')
-    else entries[entries.length - 1] += part
-  }
-  return entries.filter(entry => entry.trim() !== '')
-}
-
-exports.UsageError = UsageError
 exports.readArguments = readArguments

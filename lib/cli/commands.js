@@ -4,11 +4,13 @@
 
 const { checkFields, checkOptions } = require('../options.js')
 const { Sessions } = require('../sessions.js')
+const { Copying, toImport } = require('./import.js')
+const { progressOn } = require('./progress.js')
 
 /** @typedef {import('./arguments.js').Asked} Asked */
 
 /** @type {{ [command: string]: (asked: Asked) => Promise<boolean> }} */
-const commands = { sql, check, prune, stats }
+const commands = { sql, check, prune, stats, import: importSessions }
 
 /** @param {Asked} asked */
 async function sql(asked) {
@@ -62,6 +64,22 @@ async function stats(asked) {
     const lines = Object.entries(figures).map(([name, figure]) => `${name} ${figure}`)
     console.log(asked.json ? JSON.stringify(figures) : lines.join('\n'))
   } finally {
+    await sessions.close()
+  }
+  return true
+}
+
+/** @param {Asked} asked */
+async function importSessions(asked) {
+  const asks = toImport(asked)
+  const sessions = open(asked, asks.dry ? { createTable: false } : {})
+  const progress = progressOn(process.stderr)
+  const copying = new Copying(sessions, asks)
+  try {
+    const sums = await copying.run(progress)
+    console.log(asked.json ? JSON.stringify(sums) : copying.report())
+  } finally {
+    progress.end()
     await sessions.close()
   }
   return true

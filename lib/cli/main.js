@@ -4,8 +4,8 @@
 // connection is printed.
 
 const { commands } = require('./commands.js')
-const { UsageError, readArguments } = require('./arguments.js')
-const { USAGE } = require('./usage.js')
+const { readArguments } = require('./arguments.js')
+const { USAGE, UsageError } = require('./usage.js')
 
 const DONE = 0
 const FAILED = 1

@@ -21,6 +21,7 @@ use tokio_postgres::Row;
 use crate::background::Stop;
 use crate::connect::{Caller, OtherHost, Password, Settings, Target};
 use crate::fields::FieldSpec;
+use crate::import::Secret;
 use crate::operations::Answer;
 use crate::options::{LIST_LIMIT, MaxSessions, Options, REFRESH_INTERVAL};
 use crate::session_id::SessionId;
@@ -30,6 +31,7 @@ use crate::sessions::{
 use crate::text::{from_hex, hex};
 use crate::tls::TlsOptions;
 
+mod imports;
 mod packed;
 mod questions;
 mod searches;
@@ -450,6 +452,32 @@ impl Core {
             let figures = sessions.figures().await?;
             Ok(json!({ "live": figures.live, "expired": figures.expired, "bytes": figures.bytes }))
         });
+    }
+
+    /// The id under which a session of express-session goes on. Without an object of this class, since it needs none.
+    #[napi(catch_unwind)]
+    pub fn imported_id(secret: String, sid: String) -> String {
+        crate::import::imported_id(&Secret(secret), &sid).as_uuid().to_string()
+    }
+
+    /// How many sessions the table of an import has; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn import_total(&self, number: i64, question: String) -> Result<()> {
+        let (import, _) = imports::asked(&question)?;
+        self.single(number, |sessions| async move {
+            sessions.import_total(&import).await.map(Value::from)
+        });
+        Ok(())
+    }
+
+    /// Copies the next sessions of an import; the outcome of call `number` says what came of it.
+    #[napi(catch_unwind)]
+    pub fn import(&self, number: i64, question: String) -> Result<()> {
+        let (import, after) = imports::asked(&question)?;
+        self.single(number, |sessions| async move {
+            sessions.import(&import, after).await.map(imports::answer)
+        });
+        Ok(())
     }
 
     /// The statements that make the table where there is none; the outcome of call `number`.

@@ -17,6 +17,7 @@ pub(crate) mod destroy_all;
 pub(crate) mod due;
 pub(crate) mod extend;
 pub(crate) mod figures;
+pub(crate) mod import;
 pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod locking;

@@ -1,45 +1,61 @@
 'use strict'
 
-// `req.sessions`: what one request does with its session. Keeps `req.session` and the cookie in step with it.
+// `req.sessions`: what one request does with its session. Keeps `req.session` and the cookie in step with it, whatever the
+// framework is.
 
-// @ts-expect-error -- it has no typings
-const onHeaders = require('on-headers')
 const { withCode } = require('../errors.js')
 
 /**
  * @typedef {import('./cookie.js').SessionCookie} SessionCookie
+ * @typedef {import('./cookie.js').Cookie} Cookie
  * @typedef {{ [column: string]: any }} Row
  * @typedef {{ isAlwaysDue: boolean, isDue: (row: Row) => boolean }} Extending whether a request extends its session
+ */
+
+/**
+ * A request and its answer, as a framework has them.
+ *
+ * @typedef {{
+ *   readonly cookieHeader: unknown,
+ *   readonly isHttps: boolean,
+ *   readonly isSent: boolean,
+ *   session: Row | null,
+ *   whenSent(write: () => void): void,
+ *   write(cookie: Cookie): void
+ * }} Exchange `isSent`: it is too late for a cookie; `session`: what the app sees; `whenSent`: has it written when the headers
+ *   go out, once, however often it is asked; `write`: gives the answer the cookie, and keeps it out of caches
  */
 
 class RequestSessions {
   #sessions
   #cookie
-  #req
-  #res
+  #exchange
   /** The id that the browser sent, as long as it is of use. @type {string | undefined} */
   #sent
   /** When the browser's cookie ends, as far as is known. @type {number | undefined} */
   #sentExpiry
+  /** Whether that was another cookie than ours. */
+  #isImported = false
   /** Why it is not known whether there is a session. @type {unknown} */
   #failure
   /** What the answer does to the cookie: nothing, take it away, give this row's. @type {undefined | null | Row} */
   #change
-  #isListening = false
 
   /**
    * @param {any} sessions
    * @param {SessionCookie} cookie
-   * @param {any} req
-   * @param {any} res
+   * @param {Exchange} exchange
    */
-  constructor(sessions, cookie, req, res) {
+  constructor(sessions, cookie, exchange) {
     this.#sessions = sessions
     this.#cookie = cookie
-    this.#req = req
-    this.#res = res
-    this.#sent = cookie.read(req)
-    req.session = null
+    this.#exchange = exchange
+    this.#sent = cookie.read(exchange)
+    if (this.#sent === undefined) {
+      this.#sent = cookie.readImported(exchange)
+      this.#isImported = this.#sent !== undefined
+    }
+    exchange.session = null
   }
 
   /**
@@ -66,14 +82,14 @@ class RequestSessions {
   async create(values) {
     this.#refuseLate('create')
     const row = await this.#sessions.create(values)
-    const [session, change] = [this.#req.session, this.#change]
+    const [session, change] = [this.#exchange.session, this.#change]
     try {
       this.#refuseLate('create')
       // First, so that the cookie goes along if the headers go out while the old session is ended.
       this.#give(row)
       await this.#end(session)
     } catch (error) {
-      this.#req.session = session
+      this.#exchange.session = session
       this.#change = change
       await this.#sessions.destroy(row.sess_id)
       throw error
@@ -92,7 +108,7 @@ class RequestSessions {
     const isLive = await this.#onLive(false, (/** @type {string} */ id) => this.#sessions.extend(id))
     if (!isLive) this.#follow(null)
     // Only the database knows the new end.
-    else this.#follow(await this.#sessions.validate(this.#req.session.sess_id))
+    else this.#follow(await this.#sessions.validate(this.#exchange.session?.sess_id))
     return isLive
   }
 
@@ -105,7 +121,7 @@ class RequestSessions {
   }
 
   async destroy() {
-    const id = this.#req.session?.sess_id ?? this.#sent
+    const id = this.#exchange.session?.sess_id ?? this.#sent
     const wasLive = id === undefined ? false : await this.#destroy(id)
     this.#takeAway()
     return wasLive
@@ -136,14 +152,14 @@ class RequestSessions {
   async destroyAll(where, options) {
     const count = await this.#sessions.destroyAll(where, options)
     // This session may have been among them.
-    const id = this.#req.session?.sess_id
+    const id = this.#exchange.session?.sess_id
     if (count > 0 && id !== undefined && (await this.#sessions.validate(id)) === null) this.#takeAway()
     return count
   }
 
   /** @returns {string | null} */
   handle() {
-    const id = this.#req.session?.sess_id
+    const id = this.#exchange.session?.sess_id
     return id === undefined ? null : this.#sessions.handle(id)
   }
 
@@ -157,9 +173,10 @@ class RequestSessions {
       if (isAlwaysDue && !(await this.#sessions.extend(id))) return
       const row = await this.#sessions.validate(id)
       if (row === null) return
-      this.#req.session = row
+      this.#exchange.session = row
       // A row whose id is another was given a new one; after an extend, the browser does not know the end.
-      if (!isAlwaysDue && row.sess_id === id.toLowerCase()) this.#sentExpiry = timeOf(row)
+      const isKnown = !isAlwaysDue && row.sess_id === id.toLowerCase() && !this.#isImported
+      if (isKnown) this.#sentExpiry = timeOf(row)
       this.#follow(row)
       if (!isAlwaysDue && isDue(row)) await this.extend()
     } catch (error) {
@@ -176,7 +193,7 @@ class RequestSessions {
   async #onLive(missing, work) {
     // Nobody knows whether there is a session: this is no place to say that there is none.
     if (this.#failure !== undefined) throw unavailable(this.#failure)
-    const id = this.#req.session?.sess_id
+    const id = this.#exchange.session?.sess_id
     return id === undefined ? missing : work(id)
   }
 
@@ -186,7 +203,7 @@ class RequestSessions {
    * @param {Row | null} row
    */
   #follow(row) {
-    this.#req.session = row
+    this.#exchange.session = row
     if (row === null) return null
     const isKnown = row.sess_id === this.#sent?.toLowerCase() && timeOf(row) === this.#sentExpiry
     return isKnown ? row : this.#give(row)
@@ -194,14 +211,14 @@ class RequestSessions {
 
   /** @param {Row} row */
   #give(row) {
-    this.#req.session = row
+    this.#exchange.session = row
     this.#changeCookie(row)
     return row
   }
 
   #takeAway() {
     const mayHaveCookie = this.#sent !== undefined || this.#change
-    this.#req.session = null
+    this.#exchange.session = null
     this.#sent = undefined
     if (mayHaveCookie) this.#changeCookie(null)
   }
@@ -220,28 +237,23 @@ class RequestSessions {
   #changeCookie(change) {
     this.#change = change
     // Only when the headers go out is it known what else the app wrote into them.
-    if (this.#isListening || this.#res.headersSent) return
-    this.#isListening = true
-    onHeaders(this.#res, () => this.#write())
+    if (!this.#exchange.isSent) this.#exchange.whenSent(() => this.#write())
   }
 
   #write() {
     const change = this.#change
     if (change === undefined) return
-    const line =
+    const cookie =
       change === null
-        ? this.#cookie.takeAway(this.#req)
-        : this.#cookie.give(this.#req, change.sess_id, change.sess_expiration)
-    if (line === undefined) return
-    const others = this.#res.getHeader('Set-Cookie') ?? []
-    this.#res.setHeader('Set-Cookie', [...(Array.isArray(others) ? others : [String(others)]), line])
-    if (!this.#res.hasHeader('Cache-Control')) this.#res.setHeader('Cache-Control', 'no-store')
+        ? this.#cookie.takeAway(this.#exchange)
+        : this.#cookie.give(this.#exchange, change.sess_id, change.sess_expiration)
+    if (cookie !== undefined) this.#exchange.write(cookie)
   }
 
   /** @param {string} method */
   #refuseLate(method) {
-    if (!this.#res.headersSent) return
-    const message = `req.sessions.${method}: the headers were sent already, so the browser cannot be told`
+    if (!this.#exchange.isSent) return
+    const message = `sessions.${method}: the headers were sent already, so the browser cannot be told`
     throw withCode(new Error(message), 'PGSESS_HEADERS_SENT')
   }
 }
@@ -253,7 +265,8 @@ class RequestSessions {
  */
 function unavailable(cause) {
   const error = new Error('the sessions cannot be reached', { cause })
-  return Object.assign(withCode(error, 'PGSESS_UNAVAILABLE'), { status: 503, statusCode: 503 })
+  // As http-errors marks its own, which some frameworks ask for.
+  return Object.assign(withCode(error, 'PGSESS_UNAVAILABLE'), { status: 503, statusCode: 503, expose: false })
 }
 
 /** @param {Row} row */

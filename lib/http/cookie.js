@@ -1,13 +1,14 @@
 'use strict'
 
-// The cookie: its options, how it is read from a request, how it is written into an answer. Reading never throws: what
-// stands in a request is anybody's.
+// The cookie: its options, how it is read from a request, what goes into an answer. Knows no framework. Reading never
+// throws: what stands in a request is anybody's.
 
 // @ts-expect-error -- it has no typings
 const cookie = require('cookie')
 // @ts-expect-error -- it has no typings
 const signature = require('cookie-signature')
 const { describe } = require('../errors.js')
+const { ImportedCookie, checkImported } = require('./imported-cookie.js')
 const { typed } = require('../options.js')
 
 /**
@@ -21,8 +22,11 @@ const { typed } = require('../options.js')
  *   sameSite: 'lax' | 'strict' | 'none',
  *   priority: 'low' | 'medium' | 'high' | undefined,
  *   partitioned: boolean,
- *   secrets: string[]
+ *   secrets: string[],
+ *   importedFrom: import('./imported-cookie.js').ImportedFrom | undefined
  * }} CookieOptions
+ * @typedef {{ readonly cookieHeader: unknown, readonly isHttps: boolean }} Asked what the cookie must know of a request
+ * @typedef {{ name: string, value: string, attributes: { [name: string]: any } }} Cookie
  */
 
 /** What this middleware writes; whatever else comes is not from here. */
@@ -50,7 +54,8 @@ const CHECKS = {
   sameSite: oneOf(SAME_SITE),
   priority: oneOf(PRIORITIES),
   partitioned: typed('boolean', 'true or false'),
-  secret: checkSecret
+  secret: checkSecret,
+  importedFrom: (name, value) => checkImported(name, value, checkSecret)
 }
 
 /**
@@ -146,11 +151,19 @@ function isPrefixed(name, prefix) {
 /** The session's cookie. */
 class SessionCookie {
   #options
+  #httpsHint
+  #imported
   #warned = false
 
-  /** @param {{ [option: string]: unknown }} options */
-  constructor(options) {
+  /**
+   * @param {{ [option: string]: unknown }} options
+   * @param {string} httpsHint how the framework is told that a proxy in front of it speaks https
+   */
+  constructor(options, httpsHint) {
     this.#options = checkCookie(options)
+    this.#httpsHint = httpsHint
+    const { importedFrom } = this.#options
+    this.#imported = importedFrom && new ImportedCookie(importedFrom)
   }
 
   /** The names of its options. */
@@ -159,13 +172,12 @@ class SessionCookie {
   /**
    * The id in a request: the first that is well formed, and rightly signed if there are secrets.
    *
-   * @param {any} req
+   * @param {Asked} asked
    * @returns {string | undefined}
    */
-  read(req) {
-    /** @type {unknown} */
-    const header = req.headers.cookie
-    const name = this.#name(req)
+  read(asked) {
+    const header = asked.cookieHeader
+    const name = this.#name(asked)
     if (typeof header !== 'string' || !header.includes(name)) return undefined
     const first = this.#idIn(header, name)
     if (first !== undefined) return first
@@ -178,67 +190,72 @@ class SessionCookie {
   }
 
   /**
-   * The line that gives a browser a session; `undefined` if this request's answer must not hold one.
+   * The id of a session that was imported, in a request whose browser has only the cookie from before.
    *
-   * @param {any} req
+   * @param {Asked} asked
+   * @returns {string | undefined}
+   */
+  readImported({ cookieHeader: header }) {
+    return typeof header === 'string' ? this.#imported?.read(header) : undefined
+  }
+
+  /**
+   * The cookie that gives a browser a session; `undefined` if this request's answer must not hold one.
+   *
+   * @param {Asked} asked
    * @param {string} id
    * @param {unknown} expiration
    */
-  give(req, id, expiration) {
+  give(asked, id, expiration) {
     const { secrets } = this.#options
     const value = secrets.length > 0 ? signature.sign(id, secrets[0]) : id
     // A parser that the user set for `timestamp` may make something else of it: then the cookie ends with the browser.
     const expires = expiration instanceof Date && !Number.isNaN(expiration.getTime()) ? expiration : undefined
     // Both: old browsers know only the first, and the second does not depend on the browser's clock.
     const maxAge = expires && Math.max(0, Math.ceil((expires.getTime() - Date.now()) / 1000))
-    return this.#line(req, value, { expires, maxAge })
+    return this.#made(asked, value, { expires, maxAge })
   }
 
   /**
-   * The line that takes the session away from a browser.
+   * The cookie that takes the session away from a browser.
    *
-   * @param {any} req
+   * @param {Asked} asked
    */
-  takeAway(req) {
-    return this.#line(req, '', { expires: new Date(0), maxAge: 0 })
+  takeAway(asked) {
+    return this.#made(asked, '', { expires: new Date(0), maxAge: 0 })
   }
 
   /**
-   * @param {any} req
+   * @param {Asked} asked
    * @param {string} value
    * @param {{ expires: Date | undefined, maxAge: number | undefined }} times
+   * @returns {Cookie | undefined}
    */
-  #line(req, value, times) {
-    const secure = this.#isSecure(req)
+  #made(asked, value, times) {
+    const secure = this.#options.secure !== false && asked.isHttps
     const { path, domain, httpOnly, sameSite, priority, partitioned } = this.#options
     if (!secure && (this.#options.secure === true || needsSecure(this.#options))) {
       this.#warn()
       return undefined
     }
-    const attributes = { path, domain, httpOnly, sameSite, priority, partitioned, secure }
-    return cookie.serialize(this.#name(req), value, { ...attributes, ...times })
+    const attributes = { path, domain, httpOnly, sameSite, priority, partitioned, secure, ...times }
+    return { name: this.#name(asked), value, attributes }
   }
 
   #warn() {
     if (this.#warned) return
     this.#warned = true
     process.emitWarning(
-      'a session cookie that needs https was not set, since the request came without; ' +
-        'behind a proxy, Express has to know: app.set("trust proxy", …)'
+      `a session cookie that needs https was not set, since the request came without; ${this.#httpsHint}`
     )
   }
 
-  /** @param {any} req */
-  #name(req) {
+  /** @param {Asked} asked */
+  #name(asked) {
     const { name, secure, path, domain } = this.#options
     if (name !== undefined) return name
-    const isHosts = path === '/' && domain === undefined && (secure === true || (secure && isHttps(req)))
+    const isHosts = path === '/' && domain === undefined && (secure === true || (secure && asked.isHttps))
     return isHosts ? HOST_NAME : PLAIN_NAME
-  }
-
-  /** @param {any} req */
-  #isSecure(req) {
-    return this.#options.secure !== false && isHttps(req)
   }
 
   /**
@@ -267,12 +284,14 @@ class SessionCookie {
 }
 
 /**
- * Whether a request came over https, as Express has it (`trust proxy` included), else as the socket has it.
+ * A cookie as a line of a `Set-Cookie` header.
  *
- * @param {any} req
+ * @param {Cookie} made
+ * @returns {string}
  */
-function isHttps(req) {
-  return Boolean(req.secure ?? req.socket?.encrypted)
+function lineOf({ name, value, attributes }) {
+  return cookie.serialize(name, value, attributes)
 }
 
 exports.SessionCookie = SessionCookie
+exports.lineOf = lineOf
