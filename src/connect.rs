@@ -129,6 +129,8 @@ impl Connector {
     }
 
     async fn start(&self) -> Result<Client, Error> {
+        #[cfg(feature = "panics")]
+        crate::panics::at("connect");
         let stream = self.open().await?;
         let started = start_up::start(stream, &self.parameters()).await?;
         let password = self.password(started.wanted).await?;

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -235,7 +236,9 @@ impl Sink for Deliveries {
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
         taken: Taken,
     ) {
-        self.send(packed::outcomes(rows, outcomes), taken);
+        // A panic here would leave promises that never settle.
+        let packed = catch_unwind(AssertUnwindSafe(|| packed::outcomes(rows, outcomes)));
+        self.send(packed.unwrap_or_else(|_| packed::all_failed(outcomes)), taken);
     }
 
     fn report(&self, error: &crate::error::Error, table: &str) {
@@ -304,6 +307,8 @@ impl Core {
     /// number `first`, the others follow.
     #[napi(catch_unwind)]
     pub fn submit_ids(&self, call: IdCall, first: i64, count: u32, ids: String) {
+        #[cfg(feature = "panics")]
+        crate::panics::at("submit");
         let operation = IdOperation::from(call);
         let mut known = Vec::with_capacity(count as usize);
         let mut unknown = Vec::new();
@@ -431,6 +436,8 @@ impl Core {
     /// The handle of an id, or null if it is none.
     #[napi(catch_unwind)]
     pub fn handle(&self, text: String) -> Option<String> {
+        #[cfg(feature = "panics")]
+        crate::panics::at("export");
         SessionId::parse(&text).map(|id| self.sessions.handle(id))
     }
 
@@ -559,6 +566,8 @@ impl Core {
         self.single(number, |sessions| {
             let work = work(sessions, stop);
             async move {
+                #[cfg(feature = "panics")]
+                crate::panics::at("pieces");
                 let outcome = work.await;
                 lock(&stops).remove(&number);
                 outcome.map(Value::from)
