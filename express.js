@@ -4,6 +4,7 @@
 // live, and for how long, is for Sessions to say.
 
 const { STATUS_CODES } = require('node:http')
+const { isDate } = require('node:util/types')
 const { describe } = require('./lib/errors.js')
 const { SessionCookie } = require('./lib/express/cookie.js')
 const { RequestSessions, unavailable } = require('./lib/express/request-sessions.js')
@@ -123,7 +124,7 @@ function refuse(req, res, status, redirect) {
  */
 function dueAfter(interval) {
   return (/** @type {{ sess_last_updated?: unknown }} */ { sess_last_updated: last }) =>
-    !(last instanceof Date) || Date.now() - last.getTime() >= interval
+    !isDate(last) || Date.now() - last.getTime() >= interval
 }
 
 /**

@@ -2,6 +2,7 @@
 
 // `req.sessions`: what one request does with its session. Keeps `req.session` and the cookie in step with it.
 
+const { isDate } = require('node:util/types')
 // @ts-expect-error -- it has no typings
 const onHeaders = require('on-headers')
 const { withCode } = require('../errors.js')
@@ -245,7 +246,7 @@ function unavailable(cause) {
 
 /** @param {Row} row */
 function timeOf({ sess_expiration: expiration }) {
-  return expiration instanceof Date ? expiration.getTime() : undefined
+  return isDate(expiration) ? expiration.getTime() : undefined
 }
 
 exports.RequestSessions = RequestSessions
