@@ -521,7 +521,7 @@ declare namespace pgSess {
     calls: number
     /** Questions sent to the database for them. The fewer per call, the better calls travel together. */
     batches: number
-    /** Calls that rejected. */
+    /** Calls that rejected, but for those that were aborted. */
     errors: number
     /** Rows of expired sessions removed from here, by {@link Sessions.prune} or by itself. */
     pruned: number

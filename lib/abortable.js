@@ -68,10 +68,8 @@ class Abort {
     return new Promise((resolve, reject) => {
       this.#reject = reject
       Watch.add(this.#signal, this)
-      // `resolve` and `reject` themselves, which V8 can look through when it makes a stack.
-      work.then(resolve, reject)
-      const remove = () => Watch.remove(this.#signal, this)
-      work.then(remove, remove)
+      // V8 looks through `resolve` and `reject` for those who wait, if nothing else hangs on the work.
+      work.then(resolve, reject).then(() => Watch.remove(this.#signal, this))
     })
   }
 
