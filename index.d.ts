@@ -90,6 +90,7 @@ declare namespace pgSess {
    *   if your transaction does
    * @param FIELDS - the values: `[{ field, value }]` or `{ name: value }`. A field left out, or `undefined`, takes its
    *   column's DEFAULT (NULL if it has none); `null` is NULL
+   * @param options - a signal, see {@link CallOptions}; `pg-sess` has no such argument
    * @returns the new session's row
    * @throws TypeError if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
    *   value; {@link SessionsError} `PGSESS_NOT_INITIALISED` if `init` was never called for this `db`
@@ -103,7 +104,8 @@ declare namespace pgSess {
   export function createSession<T extends Fields | SessionColumns = SessionRow>(
     pgp: PgPromise | null | undefined,
     db: Database,
-    FIELDS: NoInfer<CreateFields<T>>
+    FIELDS: NoInfer<CreateFields<T>>,
+    options?: CallOptions
   ): Promise<RowOf<T>>
 
   /**
@@ -113,6 +115,7 @@ declare namespace pgSess {
    * @param pgp - as in {@link init}
    * @param db - as in {@link createSession}
    * @param SID - what the browser sent. It may be anything: what is not a UUID is simply no session
+   * @param options - as in {@link createSession}
    * @returns the row if the session exists and has not ended, otherwise `null`
    * @throws {@link SessionsError}, {@link DatabaseError} or {@link NetworkError} if the database could not be asked. Do
    *   not take that for "logged out"
@@ -127,7 +130,8 @@ declare namespace pgSess {
   export function validateSession<T extends Fields | SessionColumns = SessionRow>(
     pgp: PgPromise | null | undefined,
     db: Database,
-    SID: unknown
+    SID: unknown,
+    options?: CallOptions
   ): Promise<RowOf<T> | null>
 
   /**
@@ -136,6 +140,7 @@ declare namespace pgSess {
    * @param pgp - as in {@link init}
    * @param db - as in {@link createSession}
    * @param SID - as in {@link validateSession}
+   * @param options - as in {@link createSession}
    * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
    * @throws as {@link validateSession}
    *
@@ -144,7 +149,12 @@ declare namespace pgSess {
    * if (!(await pgSess.extendSession(pgp, db, req.cookies.sid))) res.redirect('/login')
    * ```
    */
-  export function extendSession(pgp: PgPromise | null | undefined, db: Database, SID: unknown): Promise<boolean>
+  export function extendSession(
+    pgp: PgPromise | null | undefined,
+    db: Database,
+    SID: unknown,
+    options?: CallOptions
+  ): Promise<boolean>
 
   /**
    * Ends a session for good, by removing its row.
@@ -154,6 +164,7 @@ declare namespace pgSess {
    * @param pgp - as in {@link init}
    * @param db - as in {@link createSession}; in a transaction the session ends when the transaction commits
    * @param SID - as in {@link validateSession}
+   * @param options - as in {@link createSession}
    * @returns `true` if there was such a row, `false` otherwise
    * @throws as {@link validateSession}; the session may then live on
    *
@@ -163,7 +174,12 @@ declare namespace pgSess {
    * res.clearCookie('sid')
    * ```
    */
-  export function destroySession(pgp: PgPromise | null | undefined, db: Database, SID: unknown): Promise<boolean>
+  export function destroySession(
+    pgp: PgPromise | null | undefined,
+    db: Database,
+    SID: unknown,
+    options?: CallOptions
+  ): Promise<boolean>
 
   // ---------------------------------------------------------------- the object
 
@@ -209,6 +225,7 @@ declare namespace pgSess {
      * Begins a session.
      *
      * @param values - the fields by name. A field that is `NOT NULL` and has no DEFAULT is required
+     * @param options - a signal, see {@link CallOptions}
      * @returns the new session's row; its `sess_id` belongs into an `httpOnly`, `secure` cookie and nowhere else
      * @throws TypeError if a field is unknown, naming it and those there are; {@link DatabaseError} if PostgreSQL refuses a
      *   value (too long, not unique, …); {@link SessionsError} or {@link NetworkError} if it could not be asked
@@ -221,12 +238,13 @@ declare namespace pgSess {
      * // theme is 'light', its DEFAULT; cart is null
      * ```
      */
-    create(values: Values<F>): Promise<Row<F>>
+    create(values: Values<F>, options?: CallOptions): Promise<Row<F>>
 
     /**
      * Looks a session up.
      *
      * @param sid - what the browser sent. It may be anything: what is not a UUID is simply no session
+     * @param options - as in {@link create}
      * @returns the row if the session exists and has not ended, otherwise `null`
      * @throws {@link SessionsError}, {@link DatabaseError} or {@link NetworkError} if the database could not be asked.
      *   Do not take that for "logged out"
@@ -237,13 +255,14 @@ declare namespace pgSess {
      * if (session) console.log(session.user_id, 'is logged in until', session.sess_expiration)
      * ```
      */
-    validate(sid: unknown): Promise<Row<F> | null>
+    validate(sid: unknown, options?: CallOptions): Promise<Row<F> | null>
 
     /**
      * Grants a live session its full `sessionLength` again, counted from this moment, but never beyond its
      * {@link InitOptions.absoluteLength | absoluteLength}.
      *
      * @param sid - as in {@link validate}
+     * @param options - as in {@link create}
      * @returns `true` if the session was live, `false` if there is none or it has ended: it is not revived
      * @throws as {@link validate}
      *
@@ -252,7 +271,7 @@ declare namespace pgSess {
      * const stillLoggedIn = await sessions.extend(req.cookies.sid)
      * ```
      */
-    extend(sid: unknown): Promise<boolean>
+    extend(sid: unknown, options?: CallOptions): Promise<boolean>
 
     /**
      * Changes some fields of a live session, and nothing else of it: neither its end nor `sess_last_updated`.
@@ -262,6 +281,7 @@ declare namespace pgSess {
      *
      * @param sid - as in {@link validate}
      * @param values - the fields by name. `undefined` means unchanged, `null` means NULL; `{}` only gives the row
+     * @param options - as in {@link create}
      * @returns the row as it is now, or `null` if the session does not exist or has ended
      * @throws as {@link create}; then nothing has changed
      *
@@ -270,13 +290,14 @@ declare namespace pgSess {
      * const session = await sessions.update(req.cookies.sid, { theme: 'dark' })
      * ```
      */
-    update(sid: unknown, values: Changes<F>): Promise<Row<F> | null>
+    update(sid: unknown, values: Changes<F>, options?: CallOptions): Promise<Row<F> | null>
 
     /**
      * Gives a live session a new id; its fields and its creation date stay. Call it when rights change, for example after
      * log-in, and send the new id to the browser.
      *
      * @param sid - as in {@link validate}
+     * @param options - as in {@link create}
      * @returns the row under its new id, or `null` if the session does not exist or has ended
      * @throws as {@link validate}; {@link SessionsError} `PGSESS_TABLE` if there is no table to remember the old id in:
      *   {@link init} makes it only if the option {@link InitOptions.refreshInterval | refreshInterval} is set
@@ -290,7 +311,7 @@ declare namespace pgSess {
      * if (session) res.cookie('sid', session.sess_id, { httpOnly: true, secure: true, sameSite: 'lax' })
      * ```
      */
-    refresh(sid: unknown): Promise<Row<F> | null>
+    refresh(sid: unknown, options?: CallOptions): Promise<Row<F> | null>
 
     /**
      * Hashes the ids that are still plain, after {@link InitOptions.hashIds | hashIds} was switched on for a table that
@@ -313,6 +334,7 @@ declare namespace pgSess {
      * Ends a session for good, by any of its ids. The browser still holds the cookie: clear it too.
      *
      * @param sid - as in {@link validate}; after a {@link refresh}, an id that was replaced will do
+     * @param options - as in {@link create}
      * @returns `true` if there was one, `false` otherwise; also `true` if the connection broke before the answer came
      *   and the second attempt found none, for then the first has probably ended it
      * @throws as {@link validate}; the session may then live on
@@ -323,7 +345,7 @@ declare namespace pgSess {
      * res.clearCookie('sid')
      * ```
      */
-    destroy(sid: unknown): Promise<boolean>
+    destroy(sid: unknown, options?: CallOptions): Promise<boolean>
 
     /**
      * The live sessions whose fields have these values, newest first: "you are logged in on these devices".
@@ -331,7 +353,7 @@ declare namespace pgSess {
      * @param where - fields and what they are to be: a value, `null`, or an array (any of these; but a field that is an
      *   array itself is compared with it). At least one field, none of them `undefined`: a mistake such as
      *   `{ user_id: req.user?.id }` must not mean everyone. Everyone is meant by `({}, { all: true })`
-     * @param options - how many at most
+     * @param options - how many at most; a signal
      * @returns rows without `sess_id`; in its place each has a handle ({@link ListedRow}), which opens no session
      * @throws TypeError for a `where` that means everyone by mistake, or names an unknown field; else as {@link create}
      *
@@ -358,7 +380,7 @@ declare namespace pgSess {
      * Ends the live sessions whose fields have these values: "log out everywhere".
      *
      * @param where - as in {@link list}
-     * @param options - which of them to leave, or which one to end
+     * @param options - which of them to leave, or which one to end; a signal, which leaves those that it did not come to
      * @returns how many were ended; rather fewer than there were, if a connection broke meanwhile and the work was done
      *   again
      * @throws as {@link list}; some of the sessions may have ended then, and it may be called again
@@ -386,8 +408,7 @@ declare namespace pgSess {
      * Removes the rows of expired sessions now, and forgets replaced ids that no longer work. It happens by itself, too:
      * see {@link InitOptions.pruneInterval}.
      *
-     * @param options - a signal that ends it early: the promise then rejects at once with the signal's reason, and what
-     *   was removed until then stays removed
+     * @param options - a signal that ends it early: what was removed until then stays removed
      * @returns how many rows were removed
      * @throws as {@link validate}
      * @remarks A million rows take about a minute, in many short transactions with pauses between them. While another
@@ -398,7 +419,7 @@ declare namespace pgSess {
      * const removed = await sessions.prune({ signal: AbortSignal.timeout(60_000) })
      * ```
      */
-    prune(options?: { signal?: AbortSignalLike | undefined }): Promise<number>
+    prune(options?: CallOptions): Promise<number>
 
     /**
      * The handle that {@link list} shows for the session with this id: tells which of a list is the current one. It asks
@@ -455,14 +476,29 @@ declare namespace pgSess {
     [Symbol.asyncDispose](): Promise<void>
   }
 
+  /** What every call may be told. */
+  export interface CallOptions {
+    /**
+     * Aborts the call: its promise rejects at once with the signal's reason, by default an `AbortError`. If the signal is
+     * aborted already, nothing is asked. A call that still waits for its turn is not sent; one that was sent may still
+     * happen, as after a timeout. Connections stay as they are, and so does the transaction that the call was made in.
+     *
+     * @example
+     * ```js
+     * const session = await sessions.validate(req.cookies.sid, { signal: AbortSignal.timeout(500) })
+     * ```
+     */
+    signal?: AbortSignalLike | undefined
+  }
+
   /** What {@link Sessions.list} may be told. */
-  export interface ListOptions {
+  export interface ListOptions extends CallOptions {
     /** How many sessions at most, the newest of them: up to 100_000. Without it, 1_000. */
     limit?: number | undefined
   }
 
   /** What {@link Sessions.destroyAll} may be told. */
-  export interface DestroyAllOptions {
+  export interface DestroyAllOptions extends CallOptions {
     /**
      * A session id, or several, that live on. It may come from a cookie and be anything: what is no session's id excepts
      * none, so a broken cookie logs out more, never less. An id that was replaced excepts its session as long as it
@@ -482,12 +518,12 @@ declare namespace pgSess {
   export interface AbortSignalLike {
     /** Whether it has been given. */
     readonly aborted: boolean
-    /** Why; what {@link Sessions.prune} then rejects with. */
+    /** Why; what the call then rejects with. */
     readonly reason: any
-    /** Throws the reason if it has been given. */
-    throwIfAborted(): void
     /** Calls the listener when it is given. */
     addEventListener(type: 'abort', listener: () => void): void
+    /** Forgets the listener. */
+    removeEventListener(type: 'abort', listener: () => void): void
   }
 
   /** What {@link Sessions.stats} counts. */
@@ -502,7 +538,7 @@ declare namespace pgSess {
     calls: number
     /** Questions sent to the database for them. The fewer per call, the better calls travel together. */
     batches: number
-    /** Calls that rejected. */
+    /** Calls that rejected, but for those that were aborted. */
     errors: number
     /** Rows of expired sessions removed from here, by {@link Sessions.prune} or by itself. */
     pruned: number

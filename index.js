@@ -6,7 +6,7 @@
 const { remember, sessionsOf } = require('./lib/databases.js')
 const { checkPgpAndDb, holdsConnection, namesDatabase, wrongDatabase } = require('./lib/kinds.js')
 const { MaybeIgnored } = require('./lib/maybe-ignored.js')
-const { checkFields, checkLength, checkOptions } = require('./lib/options.js')
+const { checkFields, checkLength, checkOptions, isObject } = require('./lib/options.js')
 const { Sessions } = require('./lib/sessions.js')
 
 /**
@@ -54,36 +54,40 @@ async function setUp(sessions) {
  * @param {unknown} pgp
  * @param {unknown} db
  * @param {unknown} FIELDS
+ * @param {unknown} [options]
  */
-function createSession(pgp, db, FIELDS) {
-  return call(pgp, db, sessions => sessions.create(FIELDS, 'FIELDS'))
+function createSession(pgp, db, FIELDS, options) {
+  return call(pgp, db, options, (sessions, known) => sessions.create(FIELDS, known, 'FIELDS'))
 }
 
 /**
  * @param {unknown} pgp
  * @param {unknown} db
  * @param {unknown} SID
+ * @param {unknown} [options]
  */
-function validateSession(pgp, db, SID) {
-  return call(pgp, db, sessions => sessions.validate(SID))
+function validateSession(pgp, db, SID, options) {
+  return call(pgp, db, options, (sessions, known) => sessions.validate(SID, known))
 }
 
 /**
  * @param {unknown} pgp
  * @param {unknown} db
  * @param {unknown} SID
+ * @param {unknown} [options]
  */
-function extendSession(pgp, db, SID) {
-  return call(pgp, db, sessions => sessions.extend(SID))
+function extendSession(pgp, db, SID, options) {
+  return call(pgp, db, options, (sessions, known) => sessions.extend(SID, known))
 }
 
 /**
  * @param {unknown} pgp
  * @param {unknown} db
  * @param {unknown} SID
+ * @param {unknown} [options]
  */
-function destroySession(pgp, db, SID) {
-  return call(pgp, db, sessions => sessions.destroy(SID))
+function destroySession(pgp, db, SID, options) {
+  return call(pgp, db, options, (sessions, known) => sessions.destroy(SID, known))
 }
 
 /**
@@ -91,14 +95,14 @@ function destroySession(pgp, db, SID) {
  *
  * @param {unknown} pgp
  * @param {unknown} db
- * @param {(sessions: import('./lib/databases.js').Operations) => Promise<any>} operation
+ * @param {unknown} options what is no object is ignored, as pg-sess ignores arguments that it does not know
+ * @param {(sessions: import('./lib/databases.js').Operations, options: unknown) => Promise<any>} operation
  * @returns {Promise<any>}
  */
-function call(pgp, db, operation) {
+function call(pgp, db, options, operation) {
   try {
     checkPgpAndDb(pgp, db)
-    const sessions = sessionsOf(pgp, db)
-    return sessions instanceof Promise ? sessions.then(operation) : operation(sessions)
+    return operation(sessionsOf(pgp, db), isObject(options) ? options : undefined)
   } catch (error) {
     return Promise.reject(error)
   }

@@ -96,3 +96,74 @@ test('no text in place of an id is an error', async t => {
     { numRuns: RUNS }
   )
 })
+
+test('whatever is taken for ids in one turn, each call gets the answer that is its own', async t => {
+  const { url, drop } = await createDatabase()
+  t.after(drop)
+  const sessions = await connect(url, { fields: { user_id: 'INT' } })
+  t.after(() => sessions.close())
+  const rows = await Promise.all(Array.from({ length: 8 }, (_, user_id) => sessions.create({ user_id })))
+  const forms = [
+    sid => sid,
+    sid => sid.toUpperCase(),
+    sid => `{${sid}}`,
+    sid => sid.replaceAll('-', ''),
+    sid => `{${sid.replaceAll('-', '')}}`
+  ]
+  const known = fc.record({ row: fc.constantFrom(...rows), write: fc.constantFrom(...forms) })
+  // The length of an id, counted as JavaScript does and otherwise; halves of surrogate pairs among them.
+  const unit = fc.constantFrom('a', '0', '-', 'é', '\u20ac', '\u{1f600}', '\ud83d', '\udc00', '\0', '"', '{', '}')
+  const nobody = fc.oneof(fc.string({ unit, minLength: 30, maxLength: 40 }), fc.uuid(), fc.anything())
+
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.oneof(
+          known,
+          nobody.map(sid => ({ sid }))
+        ),
+        { maxLength: 40 }
+      ),
+      async burst => {
+        const given = burst.map(({ row, write, sid }) => (row === undefined ? sid : write(row.sess_id)))
+        const [validated, extended, updated] = await Promise.all(
+          ['validate', 'extend', 'update'].map(operation =>
+            Promise.all(given.map(sid => sessions[operation](sid, ...more(operation))))
+          )
+        )
+        for (const [at, { row }] of burst.entries()) {
+          const user_id = row?.user_id
+          assert.deepEqual(
+            [validated[at]?.user_id, extended[at], updated[at]?.user_id],
+            [user_id, row !== undefined, user_id]
+          )
+        }
+      }
+    ),
+    { numRuns: RUNS }
+  )
+})
+
+test('whatever a search excepts or means, only what it names is found', async t => {
+  const { url, drop } = await createDatabase()
+  t.after(drop)
+  const sessions = await connect(url, { fields: { name: 'TEXT' } })
+  t.after(() => sessions.close())
+  const names = ['a', '', '\\x61', '{a}', 'null', '"']
+  await Promise.all(names.map(name => sessions.create({ name })))
+  const anything = fc.oneof(fc.anything(), fc.array(fc.anything()), text)
+
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.constantFrom(...names), text), anything, text, async (name, except, only) => {
+      const listed = await sessions.list({ name })
+      assert.equal(listed.length, names.includes(name) ? 1 : 0)
+      assert.equal(await sessions.destroyAll({ name }, { except, only }), 0)
+    }),
+    { numRuns: RUNS }
+  )
+})
+
+/** @param {string} operation */
+function more(operation) {
+  return operation === 'update' ? [{}] : []
+}

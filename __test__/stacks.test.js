@@ -25,12 +25,16 @@ test('the stack of a failed call names the functions that wait for it', async t 
   async function handleWithObject() {
     return await sessions.create({ user_id: 'one' })
   }
+  async function handleWithSignal() {
+    return await sessions.create({ user_id: 'one' }, { signal: new AbortController().signal })
+  }
   async function start() {
     return await pgSess.connect(NOBODY, { fields: {} })
   }
 
   await assertNamed(handleRequest, { code: '22P02' })
   await assertNamed(handleWithObject, { code: '22P02' })
+  await assertNamed(handleWithSignal, { code: '22P02' })
   await assertNamed(start, { code: 'ECONNREFUSED' })
 })
 

@@ -74,7 +74,7 @@ function settle(db, home, former) {
  *
  * @param {unknown} pgp
  * @param {any} db
- * @returns {Sessions | Promise<Operations>}
+ * @returns {Operations}
  */
 function sessionsOf(pgp, db) {
   if (holdsConnection(db)) return Sessions.through(findHome(pgp, db).sessions, db)

@@ -20,14 +20,17 @@ const MOST_LOOKS = 10
 class InTransaction {
   #caller
   #table
+  #abort
 
   /**
    * @param {any} caller
    * @param {Table} table
+   * @param {import('./abortable.js').Abort | undefined} abort
    */
-  constructor(caller, table) {
+  constructor(caller, table, abort) {
     this.#caller = caller
     this.#table = table
+    this.#abort = abort
   }
 
   /**
@@ -47,7 +50,7 @@ class InTransaction {
     const row = isUnlimited
       ? await this.#insert(id, given, values)
       : await inTransaction(this.#caller, caller =>
-          new InTransaction(caller, this.#table).#createLimited(limit, id, given, values)
+          new InTransaction(caller, this.#table, this.#abort).#createLimited(limit, id, given, values)
         )
     return this.#table.reader.finish(row, id)
   }
@@ -218,6 +221,8 @@ class InTransaction {
    * @returns {Promise<Row[]>}
    */
   async #query(text, values) {
+    // The caller may have given the connection back since.
+    this.#abort?.check()
     const isOfPg = isOwnKind.client(this.#caller) || isOwnKind.pool(this.#caller)
     if (!isOfPg) return this.#caller.any({ text, values })
     const { rows } = await this.#caller.query({ text, values })

@@ -23,7 +23,7 @@ const isOwnKind = {
   /** A `pg.Client`, also one from a pool. */
   client: value => isObject(value) && isObject(value.connectionParameters) && typeof value.query === 'function',
   /** A config object for pg. */
-  config: value => isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+  config: value => isObject(value) && isPlain(value)
 }
 
 /**
@@ -32,6 +32,16 @@ const isOwnKind = {
  */
 function isObject(value) {
   return typeof value === 'object' && value !== null
+}
+
+/**
+ * Of whatever realm: Jest, for one, gives each test file an `Object` of its own.
+ *
+ * @param {object} value
+ */
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /**

@@ -3,7 +3,7 @@
 // The only file that uses the addon. Calls of one turn of the event loop cross to Rust together, in one call an
 // operation; outcomes come back in one call a batch, and the promises are settled here.
 
-const { setInterval } = require('node:timers')
+const { setImmediate, setInterval } = require('node:timers')
 const { binding } = require('./addon.js')
 const { rejected, toError } = require('./errors.js')
 const { Answer, Kind } = require('./packed.js')
@@ -14,6 +14,7 @@ const { Core: NativeCore, StoreCore: NativeStoreCore } = binding
  * @typedef {import('./errors.js').Failure} Failure
  * @typedef {import('./errors.js').ErrorClasses} ErrorClasses
  * @typedef {(value: any) => void} Resolve
+ * @typedef {import('./abortable.js').Abort} Abort
  * @typedef {import('./rows.js').RowReader} RowReader
  * @typedef {object} Tell what is told that belongs to no call
  * @property {(error: Error, table: string) => void} report an error
@@ -55,6 +56,8 @@ class Group {
   sids = []
   /** How many calls have no outcome yet. */
   open = 0
+  /** The number of the first call, once they have crossed; the others follow. */
+  first = 0
 
   /**
    * @param {string} sid
@@ -303,6 +306,8 @@ class Core {
   /** @type {string[]} */
   #updatePayloads = []
   #flushing = false
+  /** Calls that were aborted since the event loop last came round. @type {[Group, member: number][]} */
+  #aborted = []
 
   /**
    * @param {import('../native/binding.js').ConnectionSettings} settings
@@ -333,14 +338,16 @@ class Core {
    * @param {keyof typeof Operation} operation
    * @param {unknown} sid
    * @param {unknown} missing what "no session" is for this operation
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  ask(operation, sid, missing) {
+  ask(operation, sid, missing, abort) {
     const id = this.#listedId(sid)
     if (id === null) return Promise.resolve(missing)
     const at = Operation[operation]
     const group = this.#asked[at]
     const answer = group.add(id)
+    if (abort !== undefined) this.#letAbort(abort, group)
     if (group.open === MAX_GROUP) this.#flushIds(at)
     else this.#flushSoon()
     return answer
@@ -349,11 +356,13 @@ class Core {
   /**
    * @param {number[]} given places of the given fields, ascending
    * @param {(string | null | { hex: string })[]} values
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  create(given, values) {
+  create(given, values, abort) {
     this.#createPayloads.push(JSON.stringify([given, values]))
     const row = this.#creates.add('')
+    if (abort !== undefined) this.#letAbort(abort, this.#creates)
     if (this.#creates.open === MAX_GROUP) this.#flushCreates()
     else this.#flushSoon()
     return row
@@ -362,40 +371,35 @@ class Core {
   /**
    * @param {string} search see src/node/searches.rs
    * @param {number | undefined} limit
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  list(search, limit) {
-    return this.#single(number => this.#native.list(number, search, limit))
+  list(search, limit, abort) {
+    const group = new Group()
+    const rows = this.#single(number => this.#native.list(number, search, limit), group)
+    if (abort !== undefined) this.#letAbort(abort, group)
+    return rows
   }
 
   /**
    * @param {string} search see src/node/searches.rs
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  destroyAll(search) {
-    return this.#single(number => this.#native.destroyAll(number, search))
+  destroyAll(search, abort) {
+    const group = new Group()
+    if (abort !== undefined) this.#letStop(abort, group)
+    return this.#single(number => this.#native.destroyAll(number, search), group)
   }
 
   /**
-   * @param {AbortSignal | undefined} signal
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  prune(signal) {
-    let number = 0
-    const work = this.#single(own => {
-      number = own
-      this.#native.prune(own)
-    })
-    if (signal === undefined) return work
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        // What is under way ends by itself, soon; nobody has to wait for it.
-        this.#native.stopPrune(number)
-        reject(signal.reason)
-      }
-      signal.addEventListener('abort', stop, { once: true })
-      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-    })
+  prune(abort) {
+    const group = new Group()
+    if (abort !== undefined) this.#letStop(abort, group)
+    return this.#single(number => this.#native.prune(number), group)
   }
 
   /** @param {unknown} sid */
@@ -453,13 +457,15 @@ class Core {
    * @param {unknown} sid
    * @param {number[]} given places of the given fields, ascending
    * @param {(string | null | { hex: string })[]} values
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  update(sid, given, values) {
+  update(sid, given, values, abort) {
     const id = this.readId(sid)
     if (id === null) return Promise.resolve(null)
     this.#updatePayloads.push(JSON.stringify([id, given, values]))
     const row = this.#updates.add(id)
+    if (abort !== undefined) this.#letAbort(abort, this.#updates)
     if (this.#updates.open === MAX_GROUP) this.#flushUpdates()
     else this.#flushSoon()
     return row
@@ -564,12 +570,47 @@ class Core {
     return typeof sid === 'string' && sid.length === ID_LENGTH ? sid : this.readId(sid)
   }
 
-  /** @param {(number: number) => void} send */
-  #single(send) {
-    const group = new Group()
+  /**
+   * @param {(number: number) => void} send
+   * @param {Group} [group] an empty one
+   */
+  #single(send, group = new Group()) {
     const outcome = group.add('')
     this.#send(group, send)
     return outcome
+  }
+
+  /**
+   * If the call that was added last is aborted while it waits for a batch, it will not leave.
+   *
+   * @param {Abort} abort
+   * @param {Group} group
+   */
+  #letAbort(abort, group) {
+    const member = group.resolves.length - 1
+    abort.stop = () => {
+      // Together: the core has to look through all that wait.
+      if (this.#aborted.push([group, member]) === 1) setImmediate(() => this.#withdraw())
+    }
+  }
+
+  #withdraw() {
+    // A number belongs to its call until that has an outcome.
+    const open = this.#aborted.filter(([group, member]) => group.resolves[member] !== undefined)
+    this.#aborted = []
+    if (open.length > 0) this.#native.withdraw(open.map(([group, member]) => group.first + member))
+  }
+
+  /**
+   * If work that is done in pieces is aborted, there will be no further piece.
+   *
+   * @param {Abort} abort
+   * @param {Group} group
+   */
+  #letStop(abort, group) {
+    abort.stop = () => {
+      if (group.open > 0) this.#native.stop(group.first)
+    }
   }
 
   #flushSoon() {
@@ -619,6 +660,7 @@ class Core {
   #send(group, send) {
     const count = group.open
     const first = this.#waiting.add(group)
+    group.first = first
     try {
       send(first)
     } catch (error) {

@@ -164,21 +164,36 @@ function checkLength(length) {
 }
 
 /**
- * The options of `prune`.
+ * The options of a call that knows no others.
  *
  * @param {unknown} options
  * @returns {AbortSignal | undefined}
  */
-function checkPrune(options = {}) {
+function checkCallOptions(options = {}) {
   if (!isObject(options)) throw new TypeError(`options: expected an object, got ${describe(options)}`)
-  const { signal, ...others } = options
-  for (const other of Object.keys(others)) {
-    throw new TypeError(`options: unknown option ${JSON.stringify(other)}; known is signal`)
+  for (const name of Object.keys(options)) {
+    if (name !== 'signal') throw new TypeError(`options: unknown option ${JSON.stringify(name)}; known is signal`)
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`signal: expected an AbortSignal, got ${describe(signal)}`)
-  }
-  return signal
+  return checkSignal(options.signal)
+}
+
+/**
+ * As Node.js does, by what it can do: a signal of another realm or another library is as good.
+ *
+ * @param {unknown} signal
+ * @returns {AbortSignal | undefined}
+ */
+function checkSignal(signal) {
+  if (signal === undefined || isSignal(signal)) return signal
+  throw new TypeError(`signal: expected an AbortSignal, got ${describe(signal)}`)
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is AbortSignal}
+ */
+function isSignal(value) {
+  return isObject(value) && typeof value.aborted === 'boolean' && typeof value.removeEventListener === 'function'
 }
 
 /**
@@ -241,8 +256,9 @@ function isObject(value) {
 
 exports.checkFields = checkFields
 exports.checkLength = checkLength
-exports.checkPrune = checkPrune
+exports.checkCallOptions = checkCallOptions
 exports.checkOptions = checkOptions
+exports.checkSignal = checkSignal
 exports.checkValues = checkValues
 exports.isObject = isObject
 exports.oneOf = oneOf

@@ -3,6 +3,8 @@
 // Rows on their way out: texts go through the type parsers that pg would use at this moment. The three times are
 // right in every time zone, which pg's own reading of `timestamp` as local time is not.
 
+const { isDate } = require('node:util/types')
+
 /**
  * @typedef {import('./packed.js').Answer} Answer
  * @typedef {(text: string) => unknown} Parser
@@ -181,7 +183,7 @@ function readsTimesAsPg(parser, oid) {
   if (known !== undefined) return known
   const [text, time] = oid === TIMESTAMPTZ ? [`${PROBE_TEXT}+00`, PROBE_UTC] : [PROBE_TEXT, PROBE_LOCAL]
   const read = parser(text)
-  const answer = read instanceof Date && read.getTime() === time
+  const answer = isDate(read) && read.getTime() === time
   readsAsPg.set(parser, answer)
   return answer
 }

@@ -3,7 +3,7 @@
 // Which sessions `list` and `destroyAll` mean. What could mean everyone by mistake is refused here.
 
 const { describe } = require('./errors.js')
-const { isObject } = require('./options.js')
+const { checkSignal, isObject } = require('./options.js')
 
 /**
  * @typedef {[string, unknown][]} Where fields and what they are to be
@@ -56,13 +56,22 @@ function checkSearchOptions(options, known) {
 }
 
 /**
+ * The signal among the options of a search; the others are checked with the rest of the call.
+ *
+ * @param {unknown} options
+ */
+function signalOfSearch(options) {
+  return isObject(options) ? checkSignal(options.signal) : undefined
+}
+
+/**
  * The arguments of `list`.
  *
  * @param {unknown} where
  * @param {unknown} [options]
  */
 function checkList(where, options) {
-  const checked = checkSearchOptions(options, ['all', 'limit'])
+  const checked = checkSearchOptions(options, ['all', 'limit', 'signal'])
   return { where: checkWhere(where, checked), limit: checkLimit(checked.limit) }
 }
 
@@ -84,7 +93,7 @@ function checkLimit(limit) {
  * @param {unknown} [options]
  */
 function checkDestroyAll(where, options) {
-  const checked = checkSearchOptions(options, ['all', 'except', 'only'])
+  const checked = checkSearchOptions(options, ['all', 'except', 'only', 'signal'])
   if ('only' in checked && checked.only === undefined) {
     throw new TypeError('only: expected a handle, got undefined; leave it out to end all of them')
   }
@@ -123,3 +132,4 @@ function asText(parameter) {
 exports.checkDestroyAll = checkDestroyAll
 exports.checkList = checkList
 exports.parametersForPg = parametersForPg
+exports.signalOfSearch = signalOfSearch

@@ -2,18 +2,20 @@
 
 // class Sessions: one method an operation, one call each. Sets the table up before the first of them.
 
+const { abortable } = require('./abortable.js')
 const { resolveConnection } = require('./connection.js')
 const { withCode } = require('./errors.js')
 const { InTransaction } = require('./in-transaction.js')
 const { Core } = require('./native.js')
-const { checkPrune, checkValues } = require('./options.js')
-const { checkDestroyAll, checkList } = require('./search.js')
+const { checkValues } = require('./options.js')
+const { checkDestroyAll, checkList, signalOfSearch } = require('./search.js')
 const { Table } = require('./table.js')
 const { Watched, isWatched, watched } = require('./watched.js')
 
 /**
  * @typedef {import('./options.js').CheckedOptions} CheckedOptions
  * @typedef {'validate' | 'extend' | 'destroy' | 'refresh'} IdOperation
+ * @typedef {import('./abortable.js').Abort} Abort
  */
 
 /** One table of sessions. Users get it from `connect` and `init`, see index.d.ts. */
@@ -80,8 +82,11 @@ class Sessions {
    * @param {Sessions} sessions
    * @param {unknown} caller
    */
-  static async through(sessions, caller) {
-    return new Watched(new InTransaction(caller, await Sessions.ready(sessions)), sessions.#source)
+  static through(sessions, caller) {
+    const through = async (/** @type {Abort | undefined} */ abort) => {
+      return new InTransaction(caller, await Sessions.ready(sessions), abort)
+    }
+    return new Watched(through, sessions.#source)
   }
 
   /**
@@ -160,25 +165,37 @@ class Sessions {
 
   /**
    * @param {unknown} values
+   * @param {unknown} [options]
    * @param {string} [argument] what errors call the values
    */
-  create(values, argument = 'values') {
-    return isWatched('create') ? this.#createWatched(values, argument) : this.#create(values, argument)
+  create(values, options, argument = 'values') {
+    return options !== undefined || isWatched('create')
+      ? this.#createWatched(values, options, argument)
+      : this.#create(values, argument)
   }
 
-  /** @param {unknown} sid */
-  validate(sid) {
-    return this.#ask('validate', sid, null)
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  validate(sid, options) {
+    return this.#ask('validate', sid, null, options)
   }
 
-  /** @param {unknown} sid */
-  extend(sid) {
-    return this.#ask('extend', sid, false)
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  extend(sid, options) {
+    return this.#ask('extend', sid, false, options)
   }
 
-  /** @param {unknown} sid */
-  destroy(sid) {
-    return this.#ask('destroy', sid, false)
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  destroy(sid, options) {
+    return this.#ask('destroy', sid, false, options)
   }
 
   /**
@@ -186,7 +203,9 @@ class Sessions {
    * @param {unknown} [options]
    */
   list(where, options) {
-    return watched('list', this.#source, () => this.#list(where, options))
+    return watched('list', this.#source, () =>
+      abortable(options, abort => this.#list(where, options, abort), signalOfSearch)
+    )
   }
 
   /**
@@ -194,12 +213,14 @@ class Sessions {
    * @param {unknown} [options]
    */
   destroyAll(where, options) {
-    return watched('destroyAll', this.#source, () => this.#destroyAll(where, options))
+    return watched('destroyAll', this.#source, () =>
+      abortable(options, abort => this.#destroyAll(where, options, abort), signalOfSearch)
+    )
   }
 
   /** @param {unknown} [options] */
   prune(options) {
-    return watched('prune', this.#source, () => this.#prune(options))
+    return watched('prune', this.#source, () => abortable(options, abort => this.#prune(abort)))
   }
 
   /** @param {unknown} sid */
@@ -207,17 +228,21 @@ class Sessions {
     return this.#core.handle(sid)
   }
 
-  /** @param {unknown} sid */
-  refresh(sid) {
-    return this.#ask('refresh', sid, null)
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  refresh(sid, options) {
+    return this.#ask('refresh', sid, null, options)
   }
 
   /**
    * @param {unknown} sid
    * @param {unknown} values
+   * @param {unknown} [options]
    */
-  update(sid, values) {
-    return watched('update', this.#source, () => this.#update(sid, values))
+  update(sid, values, options) {
+    return watched('update', this.#source, () => abortable(options, abort => this.#update(sid, values, abort)))
   }
 
   async hashPlainIds() {
@@ -246,21 +271,23 @@ class Sessions {
 
   /**
    * @param {unknown} values
+   * @param {unknown} options
    * @param {string} argument
    */
-  #createWatched(values, argument) {
-    return watched('create', this.#source, () => this.#create(values, argument))
+  #createWatched(values, options, argument) {
+    return watched('create', this.#source, () => abortable(options, abort => this.#create(values, argument, abort)))
   }
 
   /**
    * @param {unknown} values
    * @param {string} argument
+   * @param {Abort} [abort]
    */
-  #create(values, argument) {
+  #create(values, argument, abort) {
     try {
       const entries = checkValues(values, argument)
       const table = this.#readyTable()
-      return table === undefined ? this.#createSlowly(entries) : this.#submit(table, entries)
+      return table === undefined ? this.#createSlowly(entries, abort) : this.#submit(table, entries, abort)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -269,30 +296,45 @@ class Sessions {
   /**
    * @param {Table} table
    * @param {[string, unknown][]} entries
+   * @param {Abort | undefined} abort
    * @returns {Promise<any>}
    */
-  #submit(table, entries) {
+  #submit(table, entries, abort) {
     const { given, values } = table.forCore(entries)
-    return this.#core.create(given, values)
+    return this.#core.create(given, values, abort)
   }
 
-  /** @param {[string, unknown][]} entries */
-  async #createSlowly(entries) {
-    if (this.#closed) throw closed()
-    const table = await Sessions.ready(this)
+  /**
+   * @param {[string, unknown][]} entries
+   * @param {Abort | undefined} abort
+   */
+  async #createSlowly(entries, abort) {
+    const table = await this.#readyFor(abort)
     return this.#caller === undefined
-      ? this.#submit(table, entries)
-      : new InTransaction(this.#caller, table).createFrom(entries)
+      ? this.#submit(table, entries, abort)
+      : new InTransaction(this.#caller, table, abort).createFrom(entries)
+  }
+
+  /**
+   * The table, for a call that may have been aborted by the time it stands.
+   *
+   * @param {Abort | undefined} abort
+   */
+  async #readyFor(abort) {
+    if (this.#closed) throw closed()
+    const table = this.#table ?? (await Sessions.ready(this))
+    abort?.check()
+    return table
   }
 
   /**
    * @param {unknown} where
    * @param {unknown} options
+   * @param {Abort | undefined} abort
    */
-  async #list(where, options) {
+  async #list(where, options, abort) {
     const { limit, ...asked } = checkList(where, options)
-    if (this.#closed) throw closed()
-    const table = this.#table ?? (await Sessions.ready(this))
+    const table = await this.#readyFor(abort)
     if (table.hasHandleField) {
       throw withCode(
         new Error('list: this table has a field "handle", where the session\'s handle goes'),
@@ -300,46 +342,45 @@ class Sessions {
       )
     }
     const search = table.search(asked)
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).list(search, limit)
-    return this.#core.list(JSON.stringify(search), limit)
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table, abort).list(search, limit)
+    return this.#core.list(JSON.stringify(search), limit, abort)
   }
 
   /**
    * On connections of the core in any case: it names no session, and one that the caller lends would be lent for long.
    *
-   * @param {unknown} options
+   * @param {Abort | undefined} abort
    */
-  async #prune(options) {
-    const signal = checkPrune(options)
-    signal?.throwIfAborted()
-    if (this.#closed) throw closed()
-    await Sessions.ready(this)
-    signal?.throwIfAborted()
-    return this.#core.prune(signal)
+  async #prune(abort) {
+    await this.#readyFor(abort)
+    return this.#core.prune(abort)
   }
 
   /**
    * @param {unknown} where
    * @param {unknown} options
+   * @param {Abort | undefined} abort
    */
-  async #destroyAll(where, options) {
+  async #destroyAll(where, options, abort) {
     const asked = checkDestroyAll(where, options)
-    if (this.#closed) throw closed()
-    const table = this.#table ?? (await Sessions.ready(this))
+    const table = await this.#readyFor(abort)
     const search = table.search(asked)
-    if (this.#caller !== undefined) return new InTransaction(this.#caller, table).destroyAll(search)
-    return this.#core.destroyAll(JSON.stringify(search))
+    if (this.#caller !== undefined) return new InTransaction(this.#caller, table, abort).destroyAll(search)
+    return this.#core.destroyAll(JSON.stringify(search), abort)
   }
 
   /**
    * @param {unknown} sid
    * @param {unknown} values
+   * @param {Abort | undefined} abort
    */
-  #update(sid, values) {
+  #update(sid, values, abort) {
     try {
       const entries = checkValues(values, 'values')
       const table = this.#readyTable()
-      return table === undefined ? this.#updateSlowly(sid, entries) : this.#submitUpdate(table, sid, entries)
+      return table === undefined
+        ? this.#updateSlowly(sid, entries, abort)
+        : this.#submitUpdate(table, sid, entries, abort)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -349,68 +390,78 @@ class Sessions {
    * @param {Table} table
    * @param {unknown} sid
    * @param {[string, unknown][]} entries
+   * @param {Abort | undefined} abort
    */
-  #submitUpdate(table, sid, entries) {
+  #submitUpdate(table, sid, entries, abort) {
     const { given, values } = table.forCore(entries)
-    return this.#core.update(sid, given, values)
+    return this.#core.update(sid, given, values, abort)
   }
 
   /**
    * @param {unknown} sid
    * @param {[string, unknown][]} entries
+   * @param {Abort | undefined} abort
    */
-  async #updateSlowly(sid, entries) {
-    if (this.#closed) throw closed()
-    const table = await Sessions.ready(this)
+  async #updateSlowly(sid, entries, abort) {
+    const table = await this.#readyFor(abort)
     return this.#caller === undefined
-      ? this.#submitUpdate(table, sid, entries)
-      : new InTransaction(this.#caller, table).update(sid, entries)
+      ? this.#submitUpdate(table, sid, entries, abort)
+      : new InTransaction(this.#caller, table, abort).update(sid, entries)
   }
 
   /**
    * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
+   * @param {unknown} options
    * @returns {Promise<any>}
    */
-  #ask(operation, sid, missing) {
-    return isWatched(operation) ? this.#askWatched(operation, sid, missing) : this.#send(operation, sid, missing)
+  #ask(operation, sid, missing, options) {
+    return options !== undefined || isWatched(operation)
+      ? this.#askWatched(operation, sid, missing, options)
+      : this.#send(operation, sid, missing)
   }
 
   /**
-   * Apart from `#ask`, which would have to make room for the function at each call.
+   * Apart from `#ask`, which would have to make room for the functions at each call.
    *
    * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
+   * @param {unknown} options
    */
-  #askWatched(operation, sid, missing) {
-    return watched(operation, this.#source, () => this.#send(operation, sid, missing))
+  #askWatched(operation, sid, missing, options) {
+    return watched(operation, this.#source, () =>
+      abortable(options, abort => this.#send(operation, sid, missing, abort))
+    )
   }
 
   /**
    * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
+   * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  #send(operation, sid, missing) {
+  #send(operation, sid, missing, abort) {
     return this.#readyTable() === undefined
-      ? this.#askSlowly(operation, sid, missing)
-      : this.#core.ask(operation, sid, missing)
+      ? this.#askSlowly(operation, sid, missing, abort)
+      : this.#core.ask(operation, sid, missing, abort)
   }
 
   /**
    * @param {IdOperation} operation
    * @param {unknown} sid
    * @param {null | false} missing
+   * @param {Abort | undefined} abort
    */
-  async #askSlowly(operation, sid, missing) {
-    if (this.#closed) throw closed()
-    const table = await Sessions.ready(this)
+  async #askSlowly(operation, sid, missing, abort) {
+    const table = await this.#readyFor(abort)
     // The core says what is missing.
     const isForCore = this.#caller === undefined || (operation === 'refresh' && table.statements.refresh === null)
-    return isForCore ? this.#core.ask(operation, sid, missing) : new InTransaction(this.#caller, table)[operation](sid)
+    return isForCore
+      ? this.#core.ask(operation, sid, missing, abort)
+      : new InTransaction(this.#caller, table, abort)[operation](sid)
   }
 
   async #setUp() {

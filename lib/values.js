@@ -4,6 +4,7 @@
 // array or object for a json or jsonb field is stored as JSON, which pg turns into an array literal that the server
 // refuses.
 
+const { isDate } = require('node:util/types')
 const { types } = require('pg')
 
 const JSON_TYPES = new Set([types.builtins.JSON, types.builtins.JSONB])
@@ -42,7 +43,7 @@ function toParameter(value, oid, prepareValue) {
 function isArrayOrObject(value) {
   if (Array.isArray(value)) return true
   if (value === null || typeof value !== 'object') return false
-  const isSpecial = value instanceof Date || ArrayBuffer.isView(value) || 'toPostgres' in value
+  const isSpecial = isDate(value) || ArrayBuffer.isView(value) || 'toPostgres' in value
   return !isSpecial
 }
 

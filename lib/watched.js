@@ -5,6 +5,7 @@
 // pays for a look at five flags.
 
 const { tracingChannel } = require('node:diagnostics_channel')
+const { abortable } = require('./abortable.js')
 
 const OPERATIONS = /** @type {const} */ ([
   'create',
@@ -20,6 +21,7 @@ const OPERATIONS = /** @type {const} */ ([
 
 /**
  * @typedef {typeof OPERATIONS[number]} WatchedOperation
+ * @typedef {import('./abortable.js').Abort} Abort
  * @typedef {{ operation: string, table: string }} Message at the start; then also `result` or `error`
  * @typedef {{ table: string }} Source whose calls they are; `table`: as the options say
  */
@@ -112,39 +114,60 @@ function facts(reason) {
 
 /** The operations through a transaction of the caller, for those who listen. */
 class Watched {
-  #operations
+  #through
   #source
 
   /**
-   * @param {import('./in-transaction.js').InTransaction} operations
+   * @param {(abort: Abort | undefined) => Promise<import('./in-transaction.js').InTransaction>} through
    * @param {Source} source
    */
-  constructor(operations, source) {
-    this.#operations = operations
+  constructor(through, source) {
+    this.#through = through
     this.#source = source
   }
 
   /**
    * @param {unknown} fields
+   * @param {unknown} options
    * @param {string} argument
    */
-  create(fields, argument) {
-    return watched('create', this.#source, () => this.#operations.create(fields, argument))
+  create(fields, options, argument) {
+    return this.#make('create', options, operations => operations.create(fields, argument))
   }
 
-  /** @param {unknown} sid */
-  validate(sid) {
-    return watched('validate', this.#source, () => this.#operations.validate(sid))
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  validate(sid, options) {
+    return this.#make('validate', options, operations => operations.validate(sid))
   }
 
-  /** @param {unknown} sid */
-  extend(sid) {
-    return watched('extend', this.#source, () => this.#operations.extend(sid))
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  extend(sid, options) {
+    return this.#make('extend', options, operations => operations.extend(sid))
   }
 
-  /** @param {unknown} sid */
-  destroy(sid) {
-    return watched('destroy', this.#source, () => this.#operations.destroy(sid))
+  /**
+   * @param {unknown} sid
+   * @param {unknown} [options]
+   */
+  destroy(sid, options) {
+    return this.#make('destroy', options, operations => operations.destroy(sid))
+  }
+
+  /**
+   * @template T
+   * @param {WatchedOperation} operation
+   * @param {unknown} options
+   * @param {(operations: import('./in-transaction.js').InTransaction) => Promise<T>} call
+   */
+  #make(operation, options, call) {
+    const made = async (/** @type {Abort | undefined} */ abort) => call(await this.#through(abort))
+    return watched(operation, this.#source, () => abortable(options, made))
   }
 }
 

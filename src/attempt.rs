@@ -202,6 +202,8 @@ impl<O: Operation> Runner<'_, O> {
         form: Form,
         attempts: &Attempts,
     ) -> Result<Answers, Error> {
+        #[cfg(feature = "panics")]
+        crate::panics::at("statement");
         let request = match (form, calls) {
             (Form::Alone, [call]) => self.operation.alone(call),
             (Form::Brief, [call]) => self.operation.brief(call),

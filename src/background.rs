@@ -47,12 +47,12 @@ impl Stop {
         self.changed.notify_waiters();
     }
 
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.is_set.load(Ordering::Acquire)
     }
 
     /// Waits; `false`: it was stopped meanwhile.
-    async fn pause(&self, length: Duration) -> bool {
+    pub(crate) async fn pause(&self, length: Duration) -> bool {
         let changed = self.changed.notified();
         tokio::pin!(changed);
         // Registered before the check, so that no notification falls between the two.

@@ -7,7 +7,7 @@
 //! Every call settles: a batch ends at the deadline of its oldest call, a call that grew too old in the queue fails
 //! there, and a panic fails the calls of its batch only.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,6 +142,22 @@ impl<O: Operation> Batcher<O> {
         self.send_off(state, added);
         if !refused.is_empty() {
             self.road.deliver(&[], refused, Taken::default());
+        }
+    }
+
+    /// Settles those of these calls that still wait; nobody looks at how.
+    pub(crate) fn withdraw(&self, numbers: &HashSet<u64>) {
+        let mut withdrawn = Vec::new();
+        self.lock().queue.retain(|pending| match pending.reply {
+            Reply::Number(number) if numbers.contains(&number) => {
+                withdrawn.push((Reply::Number(number), Ok(Answer::NoSession)));
+                false
+            }
+            _ => true,
+        });
+        self.road.waiting.fetch_sub(withdrawn.len(), Ordering::Relaxed);
+        if !withdrawn.is_empty() {
+            self.road.deliver(&[], withdrawn, Taken::default());
         }
     }
 

@@ -213,7 +213,39 @@ fn aad(stored: StoredId) -> Aad<[u8; 16]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn id(bits: u128) -> SessionId {
+        SessionId::from_uuid(Uuid::from_u128(bits))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_with_its_id_and_no_other(
+            old: u128, new: u128, other: u128, place: usize, change in 1_u8..,
+        ) {
+            prop_assume!(old != other);
+            let sealed = seal(Ids::Hashed, id(old), id(new)).unwrap_or_default();
+            prop_assert_eq!(open(Ids::Hashed, id(old), &sealed), Some(id(new)));
+            prop_assert_eq!(open(Ids::Hashed, id(other), &sealed), None);
+            let mut spoilt = sealed.clone();
+            if let Some(byte) = spoilt.get_mut(place % sealed.len()) {
+                *byte ^= change;
+            }
+            prop_assert_eq!(open(Ids::Hashed, id(old), &spoilt), None);
+        }
+
+        #[test]
+        fn any_path_is_followed_or_not(path: Vec<Vec<u8>>, old: u128, plain: u128) {
+            for ids in [Ids::Plain, Ids::Hashed] {
+                let _ = follow(ids, id(old), &path);
+            }
+            let path = [Vec::new(), plain.to_be_bytes().to_vec()];
+            prop_assert_eq!(follow(Ids::Plain, id(old), &path), Some(id(plain)));
+        }
+    }
 
     #[test]
     fn names_fit_and_differ() {

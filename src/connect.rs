@@ -183,6 +183,8 @@ impl Connector {
     }
 
     async fn start(&self, place: usize) -> Result<Client, Error> {
+        #[cfg(feature = "panics")]
+        crate::panics::at("connect");
         let host = self.hosts.get(place)?;
         let stream = self.open(host, place).await?;
         let started = start_up::start(stream, &self.parameters()).await?;

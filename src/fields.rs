@@ -18,6 +18,9 @@ mod expression;
 const MAX_NAME_BYTES: usize = 63;
 /// No real datatype comes near; the parser's work stays bounded.
 const MAX_DATATYPE_BYTES: usize = 2_000;
+/// An expression is a tree, and a long chain such as `1 + 1 + …` a deep one: what walks it would need more than the stack
+/// that a thread has otherwise, and so end the program.
+const STACK_BYTES: usize = 1 << 25;
 
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 /// The columns that every session has, in the table's order.
@@ -51,6 +54,19 @@ pub(crate) struct Field {
 /// Checks the fields; the order stays. With `fold`, plain names are folded to lower case. `allowed`: functions that
 /// may be called in expressions besides the well-known ones.
 pub(crate) fn check_fields(
+    specs: &[FieldSpec],
+    fold: bool,
+    allowed: &[String],
+) -> Result<Vec<Field>, Error> {
+    std::thread::scope(|scope| {
+        let check = || check_each_field(specs, fold, allowed);
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, check);
+        let failed = || Error::internal("the datatypes could not be checked");
+        thread.map_err(|_| failed())?.join().map_err(|_| failed())?
+    })
+}
+
+fn check_each_field(
     specs: &[FieldSpec],
     fold: bool,
     allowed: &[String],
@@ -397,6 +413,29 @@ mod tests {
             let tokens = Tokenizer::new(&PostgreSqlDialect {}, &quote_name(&name)).tokenize();
             let is_that_name = |token: &Token| matches!(token, Token::Word(word) if word.value == name);
             prop_assert!(matches!(tokens.as_deref(), Ok([token]) if is_that_name(token)), "{tokens:?}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_expression_that_fits_harms_nobody() {
+        for (begin, again, end) in [
+            ("INT DEFAULT 1", "+1", ""),
+            ("INT DEFAULT 1", "::x", ""),
+            ("INT DEFAULT 1", " IS NULL", ""),
+            ("INT DEFAULT a", "[1]", ""),
+            ("INT DEFAULT ", "(", "1"),
+            ("INT DEFAULT ", "- ", "1"),
+            ("INT DEFAULT ", "NOT ", "true"),
+            ("INT DEFAULT ", "ARRAY[", "1"),
+            ("INT DEFAULT ", "CASE WHEN ", "1"),
+            ("INT DEFAULT ", "lower(", "'a'"),
+            ("INT", "[]", ""),
+            ("INT", " NOT NULL", ""),
+            ("INT CHECK (a", " AND a", ")"),
+            ("a", ".a", ""),
+        ] {
+            let times = (MAX_DATATYPE_BYTES - begin.len() - end.len()) / again.len();
+            let _ = definition(&format!("{begin}{}{end}", again.repeat(times)));
         }
     }
 

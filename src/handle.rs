@@ -46,8 +46,19 @@ pub fn parse(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::session_id::SessionId;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_handle_or_none(text in "[0-9a-f]{64}|[0-9a-fA-F]{63,65}|.{0,70}") {
+            let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+            let is_handle = text.len() == 64 && text.bytes().all(is_digit);
+            prop_assert_eq!(parse(&text).map(|bytes| hex(&bytes)), is_handle.then(|| text.clone()));
+        }
+    }
 
     fn some_handle() -> String {
         of_stored(Ids::Hashed.stored(SessionId::random()))

@@ -168,7 +168,21 @@ fn all_bits_random() -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn each_id_is_looked_for_where_it_would_stand(bits: u128) {
+            let id = SessionId::from_uuid(Uuid::from_u128(bits));
+            for ids in [Ids::Plain, Ids::Hashed] {
+                let stored = ids.stored(id).as_uuid();
+                let is_hash = id.as_uuid().get_version_num() == 8;
+                prop_assert_eq!(ids.lookup(id).stored().any(|place| place == stored), ids == Ids::Hashed || !is_hash);
+            }
+        }
+    }
 
     #[test]
     fn a_hash_finds_nothing() {

@@ -30,6 +30,8 @@
 //! | [`row`], [`text`] | a session's row; values as text, in and out |
 //! | [`error`], [`stats`] | the one error; the counters |
 
+#![cfg_attr(not(feature = "node"), forbid(unsafe_code))]
+
 mod advisory;
 mod attempt;
 pub mod background;
@@ -45,6 +47,8 @@ pub mod import;
 mod metronome;
 mod operations;
 pub mod options;
+#[cfg(feature = "panics")]
+mod panics;
 mod pieces;
 mod pool;
 mod queues;

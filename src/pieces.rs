@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
 use crate::attempt::{Form, Runner};
+use crate::background::Stop;
 use crate::error::{Error, Step};
 use crate::operations::Operation;
 use crate::operations::destroy_all::{DestroyAll, Piece};
@@ -36,11 +37,12 @@ pub(crate) async fn run_piece<O: Operation>(
 }
 
 /// Removes all sessions that `search` means; how many. It ends with a single piece that removed all it saw, and gives
-/// up when for as long as a call may take nothing could be removed.
+/// up when for as long as a call may take nothing could be removed. After `stop` there is no further piece.
 pub(crate) async fn destroy_all(
     road: &Road,
     operation: &DestroyAll,
     search: Arc<Search>,
+    stop: &Stop,
 ) -> Result<u64, Error> {
     let patience = road.limits.call_timeout;
     let mut deadline = Instant::now() + patience;
@@ -60,16 +62,16 @@ pub(crate) async fn destroy_all(
             after = removed.next;
             // Between two pieces a session may have got another id, and so have been in neither.
             has_left_some |= after.is_some();
-            if after.is_none() {
+            if after.is_none() || stop.is_set() {
                 break;
             }
         }
-        if !has_left_some {
+        if !has_left_some || stop.is_set() {
             return Ok(ended);
         }
         if Instant::now() + PAUSE >= deadline {
             return Err(Error::timeout(Step::WaitingForAnswer));
         }
-        sleep(PAUSE).await;
+        stop.pause(PAUSE).await;
     }
 }

@@ -1,15 +1,18 @@
 //! The pool: connections are lent, and every wait has an end. Knows no operation.
 //!
 //! A connection on which a deadline passed is never lent again: its answer may still come, and the next user's would
-//! wait behind it. It is closed, and the server is asked to give up what it was doing.
+//! wait behind it. It is closed, and the server is asked to give up what it was doing. The same goes for one that is
+//! returned with a statement under way, because the future of whoever asked was dropped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{
     self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
+use tokio::runtime::Handle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
@@ -95,6 +98,7 @@ impl Pool {
         match got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create))) {
             Ok(object) => Ok(Connection {
                 object: Some(object),
+                under_way: AtomicUsize::new(0),
                 broken: AtomicBool::new(false),
                 given_up: AtomicBool::new(false),
                 connector: Arc::clone(&self.connector),
@@ -151,10 +155,12 @@ impl managed::Manager for Manager {
     }
 }
 
-/// A lent connection; it returns to the pool when dropped, unless it broke.
+/// A lent connection; it returns to the pool when dropped, unless it broke or a statement is under way.
 pub(crate) struct Connection {
     /// `None` only while dropping.
     object: Option<Object<Manager>>,
+    /// Statements that were begun and have not ended.
+    under_way: AtomicUsize,
     broken: AtomicBool,
     /// The server was asked to cancel; once is enough.
     given_up: AtomicBool,
@@ -176,7 +182,7 @@ impl Connection {
         let client = self.client()?;
         let begin = Instant::now();
         let deadline = deadline.min(begin + self.limits.query);
-        match timeout_at(deadline, self.send(client, request)).await {
+        match self.until(deadline, self.send(client, request)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 let error = Error::from(error);
@@ -192,6 +198,18 @@ impl Connection {
                 Err(Error::timeout(Step::WaitingForAnswer))
             }
         }
+    }
+
+    /// Waits for what was asked. A future that is dropped here leaves it counted as under way.
+    async fn until<T>(
+        &self,
+        deadline: Instant,
+        asked: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let outcome = timeout_at(deadline, asked).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        outcome
     }
 
     /// Silence casts doubt on every connection that was not lent since: each would cost somebody a timeout.
@@ -244,7 +262,7 @@ impl Connection {
     /// Runs a statement without parameters or rows, such as BEGIN or DDL.
     pub(crate) async fn execute(&self, sql: &str, deadline: Instant) -> Result<(), Error> {
         let client = self.client()?;
-        match timeout_at(deadline, client.query_typed(sql, &[])).await {
+        match self.until(deadline, client.query_typed(sql, &[])).await {
             Ok(result) => result.map(|_| ()).map_err(Error::from),
             Err(_) => {
                 self.give_up(client);
@@ -265,10 +283,12 @@ impl Connection {
 
     fn give_up(&self, client: &Client) {
         self.broken.store(true, Ordering::Relaxed);
+        // A future can be dropped anywhere, also where there is no runtime any more.
+        let Ok(runtime) = Handle::try_current() else { return };
         if !self.given_up.swap(true, Ordering::Relaxed) {
             let (token, host) = (client.cancel_token(), client.host);
             let connector = Arc::clone(&self.connector);
-            tokio::spawn(async move { connector.cancel(token, host, CANCEL_TIMEOUT).await });
+            runtime.spawn(async move { connector.cancel(token, host, CANCEL_TIMEOUT).await });
         }
     }
 
@@ -292,6 +312,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if *self.under_way.get_mut() > 0
+            && let Ok(client) = self.client()
+        {
+            self.give_up(client);
+        }
         if let Some(object) = self.object.take()
             && self.broken.load(Ordering::Relaxed)
         {

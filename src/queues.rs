@@ -3,6 +3,7 @@
 //!
 //! A call that finds out goes on in the new queues, with the id and the deadline that it has: nothing is done twice.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use tokio::time::{Instant, timeout_at};
@@ -181,6 +182,19 @@ impl Queues {
             + self.update.waiting()
             + self.refresh.as_ref().map_or(0, |refresh| refresh.waiting())
             + self.list.waiting()
+    }
+
+    /// Calls with these numbers that wait for a batch are settled without one.
+    pub(crate) fn withdraw(&self, numbers: &HashSet<u64>) {
+        self.create.withdraw(numbers);
+        self.validate.withdraw(numbers);
+        self.extend.withdraw(numbers);
+        self.destroy.withdraw(numbers);
+        self.update.withdraw(numbers);
+        if let Some(refresh) = &self.refresh {
+            refresh.withdraw(numbers);
+        }
+        self.list.withdraw(numbers);
     }
 }
 

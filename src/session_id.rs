@@ -79,7 +79,45 @@ impl fmt::Debug for SessionId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same by other means: 32 digits in PostgreSQL's two forms, in braces or not.
+    fn is_id(text: &str) -> bool {
+        let inner = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}'));
+        inner.is_some_and(|inner| {
+            let digits: String = match inner.len() {
+                36 => inner
+                    .split('-')
+                    .map(str::len)
+                    .eq([8, 4, 4, 4, 12])
+                    .then(|| inner.replace('-', "")),
+                _ => Some(inner.to_owned()),
+            }
+            .unwrap_or_default();
+            digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_id_is_read_back_in_each_form(bits: u128, is_upper: bool) {
+            let id = SessionId(Uuid::from_u128(bits));
+            let plain = id.write(&mut [0; 36]).to_owned();
+            let plain = if is_upper { plain.to_uppercase() } else { plain };
+            for text in [plain.clone(), plain.replace('-', ""), format!("{{{plain}}}")] {
+                prop_assert_eq!(SessionId::parse(&text), Some(id));
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_id_or_none(
+            text in "\\{?[0-9a-fA-F]{7,9}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{11,13}\\}?|.{0,40}",
+        ) {
+            prop_assert_eq!(SessionId::parse(&text).is_some(), is_id(&text), "{}", text);
+        }
+    }
 
     #[test]
     fn reads_what_postgresql_reads() {

@@ -1,5 +1,6 @@
 //! `Sessions`: one table of sessions, and what can be asked of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -249,12 +250,12 @@ impl Sessions {
 
     /// Ends the live sessions that a search means; how many.
     ///
-    /// In pieces: after a failure some may have ended. It may be called again.
-    pub async fn destroy_all(&self, search: Search) -> Result<u64, Error> {
+    /// In pieces: after a failure some may have ended. It may be called again. Set `stop` to end it early.
+    pub async fn destroy_all(&self, search: Search, stop: &Stop) -> Result<u64, Error> {
         let work = async {
             let queues = self.queues()?;
             check_search(&search, &queues)?;
-            pieces::destroy_all(&self.road, &queues.destroy_all, Arc::new(search)).await
+            pieces::destroy_all(&self.road, &queues.destroy_all, Arc::new(search), stop).await
         };
         self.counted(work).await
     }
@@ -423,6 +424,13 @@ impl Sessions {
                 self.refuse_unfit(wrong.into_iter().map(|(_, reply)| reply));
             }
             Err(error) => self.refuse(calls.into_iter().map(|(_, reply)| reply), &error),
+        }
+    }
+
+    /// Of these calls nobody waits for the outcome: those that still wait for a batch are settled without one.
+    pub fn withdraw(&self, numbers: &HashSet<u64>) {
+        if let Some(queues) = self.made.queues() {
+            queues.withdraw(numbers);
         }
     }
 

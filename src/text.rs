@@ -140,3 +140,45 @@ pub(crate) fn from_hex(digits: &str) -> Vec<u8> {
 pub(crate) fn quote_name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn output(ty: &Type, raw: &[u8]) -> Option<String> {
+        let mut out = String::new();
+        write_output(ty, raw, &mut out).map(|()| out)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_read_back_from_their_digits(bytes: Vec<u8>) {
+            prop_assert_eq!(from_hex(&hex(&bytes)), bytes);
+        }
+
+        #[test]
+        fn any_text_is_taken_for_digits_without_a_panic(text: String) {
+            prop_assert!(from_hex(&text).len() <= text.len() / 2);
+        }
+
+        #[test]
+        fn numbers_and_texts_are_written_as_they_are(number: i64, text: String) {
+            prop_assert_eq!(output(&Type::INT8, &number.to_be_bytes()), Some(number.to_string()));
+            prop_assert_eq!(output(&Type::TEXT, text.as_bytes()), Some(text.clone()));
+            prop_assert_eq!(output(&Type::JSONB, &[&[1], text.as_bytes()].concat()), Some(text));
+        }
+
+        /// A column may be of another type since the set-up, so any bytes may come.
+        #[test]
+        fn any_bytes_are_written_or_refused(oid in 0_u32..4_000, raw in prop::collection::vec(any::<u8>(), 0..40)) {
+            let Some(ty) = Type::from_oid(oid) else { return Ok(()) };
+            let written = output(&ty, &raw);
+            prop_assert!(written.is_none() || has_simple_output(oid));
+            for (of, size) in [(Type::INT2, 2), (Type::INT4, 4), (Type::OID, 4), (Type::INT8, 8), (Type::UUID, 16)] {
+                prop_assert_eq!(output(&of, &raw).is_some(), raw.len() == size);
+            }
+        }
+    }
+}

@@ -189,3 +189,23 @@ fn alert_code(alert: AlertDescription) -> &'static str {
         _ => "EPROTO",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Files that a user mixed up, or that were cut short.
+        #[test]
+        fn any_keys_certificates_and_names_are_taken_or_refused(
+            key: Option<Vec<u8>>, certificates: Vec<Vec<u8>>, trusted: Vec<Vec<u8>>, server_name: Option<String>,
+        ) {
+            let has_key = key.is_some();
+            let options = TlsOptions { trusted, certificates, key, server_name, ..TlsOptions::default() };
+            // No random bytes are a key.
+            prop_assert_eq!(Tls::new(&options).is_err(), has_key);
+        }
+    }
+}

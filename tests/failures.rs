@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use pg_sess_rs::background::Stop;
 use pg_sess_rs::connect::Settings;
 use pg_sess_rs::error::{Error, Kind, Step};
 use pg_sess_rs::options::Options;
 use pg_sess_rs::session_id::SessionId;
-use pg_sess_rs::sessions::Sessions;
+use pg_sess_rs::sessions::{Search, Sessions};
 use support::place::Place;
 use support::proxy::{Cut, Proxy};
 use support::server::Server;
@@ -26,7 +27,7 @@ use support::{
     BOUND, CALLS, Call, ROADS, Road, SECOND, create, eventually, field, fields, short, sqlstate,
     text, timed,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const FIELD: [(&str, &str); 1] = [("f", "TEXT")];
 
@@ -878,4 +879,33 @@ async fn callers_that_lose_interest_take_nothing_with_them() {
     let (_, took) = timed(sessions.close()).await;
     assert!(took < SECOND, "{took:?}");
     place.no_backends("true", 2 * SECOND).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_future_that_is_dropped_gives_no_busy_connection_back() {
+    let place = Place::new().await;
+    let options = Options { max_connections: 1, hash_ids: true, ..place.options() };
+    let sessions = place.sessions_with(&FIELD, options).await;
+    let row = create(&sessions, "x").await;
+    let patience = Duration::from_millis(300);
+    let stop = Stop::default();
+
+    for name in ["destroy_all", "prune", "figures", "hash_plain_ids"] {
+        let holder = lock_table(&place).await;
+        let is_given_up = match name {
+            "destroy_all" => {
+                timeout(patience, sessions.destroy_all(Search::default(), &stop)).await.is_err()
+            }
+            "prune" => timeout(patience, sessions.prune(&stop)).await.is_err(),
+            "figures" => timeout(patience, sessions.figures()).await.is_err(),
+            _ => timeout(patience, sessions.hash_plain_ids()).await.is_err(),
+        };
+
+        assert!(is_given_up, "{name}");
+        assert_eq!(sessions.stats().idle, 0, "{name}");
+        // The server was told, too: it does nothing that nobody waits for.
+        place.no_backends("state = 'active'", 5 * SECOND).await;
+        drop(holder);
+        assert!(sessions.validate(row.id).await.unwrap().is_some(), "{name}");
+    }
 }

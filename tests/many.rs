@@ -40,8 +40,17 @@ async fn the_database_and_the_core_agree_on_handles() {
 
     assert_eq!(handles(&sessions, whose("a")).await, [sessions.handle(mine.id)]);
     let only = handle::parse(&sessions.handle(mine.id));
-    assert_eq!(sessions.destroy_all(Search { only: only.clone(), ..whose("b") }).await.unwrap(), 0);
-    assert_eq!(sessions.destroy_all(Search { only, ..whose("a") }).await.unwrap(), 1);
+    assert_eq!(
+        sessions
+            .destroy_all(Search { only: only.clone(), ..whose("b") }, &Stop::default())
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        sessions.destroy_all(Search { only, ..whose("a") }, &Stop::default()).await.unwrap(),
+        1
+    );
     assert!(sessions.validate(mine.id).await.unwrap().is_none());
 }
 
@@ -52,7 +61,10 @@ async fn what_is_excepted_lives_on() {
     let rows = join_all((0..5).map(|_| create(&sessions, "a"))).await;
     let except = vec![rows[0].id, rows[3].id];
 
-    assert_eq!(sessions.destroy_all(Search { except, ..whose("a") }).await.unwrap(), 3);
+    assert_eq!(
+        sessions.destroy_all(Search { except, ..whose("a") }, &Stop::default()).await.unwrap(),
+        3
+    );
 
     assert!(sessions.validate(rows[0].id).await.unwrap().is_some());
     assert!(sessions.validate(rows[1].id).await.unwrap().is_none());
@@ -66,7 +78,7 @@ async fn a_field_that_is_not_there_is_an_argument_that_is_wrong() {
     let search = Search { conditions: vec![nowhere], ..Search::default() };
 
     let listed = sessions.list(Listing { search: search.clone(), limit: 1 }).await.unwrap_err();
-    let ended = sessions.destroy_all(search).await.unwrap_err();
+    let ended = sessions.destroy_all(search, &Stop::default()).await.unwrap_err();
 
     assert!(matches!(listed.kind(), Kind::Argument));
     assert!(matches!(ended.kind(), Kind::Argument));

@@ -25,11 +25,11 @@ const PREAMBLE = `
  * Runs `body` as the body of an async function.
  *
  * @param {string} body
- * @param {{ url: string, env?: NodeJS.ProcessEnv }} settings
+ * @param {{ url: string, env?: NodeJS.ProcessEnv, args?: string[] }} settings `args`: Node's own
  */
-function runScript(body, { url, env }) {
+function runScript(body, { url, env, args = [] }) {
   const source = `${PREAMBLE}\n;(async () => {\n${body}\n})()`
-  return runNode(['-e', source], { PLACE_URL: url, ...env })
+  return runNode([...args, '-e', source], { PLACE_URL: url, ...env })
 }
 
 /**
@@ -55,8 +55,8 @@ function runCommand(args, env) {
 /**
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} [env]
- * @returns {Promise<{ code: number | null, stdout: string, stderr: string, lingered: number }>} `code` is null if it
- *   had to be killed; `lingered`: how long it lived after its last word, in ms
+ * @returns {Promise<{ code: number | null, signal: string | null, stdout: string, stderr: string, lingered: number }>}
+ *   `signal`: what ended it, also if it had to be killed; `lingered`: how long it lived after its last word, in ms
  */
 function runNode(args, env) {
   // A runner's settings are meant for the runner.
@@ -73,7 +73,7 @@ function runNode(args, env) {
   })
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', code => resolve({ code, stdout, stderr, lingered: Date.now() - lastWord }))
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr, lingered: Date.now() - lastWord }))
   })
 }
 

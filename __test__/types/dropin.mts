@@ -162,6 +162,14 @@ pgSess.validateSession(pgp, base, 'some id')
 function inAnyOf(any: pgPromise.IDatabase<object> | pgPromise.ITask<object> | pgPromise.IConnected<object, never>) {
   return pgSess.validateSession(pgp, any, 'some id')
 }
+pgSess.createSession(pgp, db, { user_id: 1 }, { signal: AbortSignal.timeout(5) })
+pgSess.validateSession(pgp, db, 'some id', { signal: undefined })
+pgSess.extendSession(pgp, db, 'some id', {})
+pgSess.destroySession(pgp, db, 'some id', { signal: AbortSignal.timeout(5) })
+// @ts-expect-error the length is init's
+pgSess.createSession(pgp, db, { user_id: 1 }, 86_400_000)
+// @ts-expect-error no such option
+pgSess.validateSession(pgp, db, 'some id', { timeout: 5 })
 // @ts-expect-error pgp and db are two things
 pgSess.init(db, pgp, FIELDS)
 // @ts-expect-error pgp is not a database

@@ -145,6 +145,31 @@ await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user', limi
 // @ts-expect-error no limit
 await connect(url, { fields: { user_id: 'INT' }, maxSessions: { by: 'user_id' } })
 
+// Signals.
+declare const signal: AbortSignal
+many.create({ user_id: 1 }, { signal })
+many.validate('some id', { signal })
+many.validate('some id', {})
+many.extend('some id', { signal: undefined })
+many.update('some id', { device: null }, { signal })
+many.refresh('some id', { signal })
+many.destroy('some id', { signal: AbortSignal.any([signal, AbortSignal.timeout(5)]) })
+many.list({ user_id: 1 }, { signal, limit: 5 })
+many.list({}, { signal, all: true })
+many.destroyAll({ user_id: 1 }, { signal, except: 'some id' })
+// @ts-expect-error a controller is no signal
+many.validate('some id', { signal: new AbortController() })
+// @ts-expect-error null is no signal
+many.validate('some id', { signal: null })
+// @ts-expect-error the signal itself is no option
+many.extend('some id', signal)
+// @ts-expect-error no such option
+many.create({ user_id: 1 }, { singal: signal })
+// @ts-expect-error no such option
+many.update('some id', {}, { timeout: 5 })
+// @ts-expect-error everyone by mistake
+many.list({}, { signal })
+
 // Pruning.
 expect<Equal<ReturnType<typeof many.prune>, Promise<number>>>()
 many.prune({ signal: AbortSignal.timeout(5) })

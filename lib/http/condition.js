@@ -2,6 +2,7 @@
 
 // What a guard asks of a session: a function of the row, or the values that its fields must have.
 
+const { isDate } = require('node:util/types')
 const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 
@@ -44,7 +45,7 @@ function fits(row, field, value) {
  * @param {unknown} other
  */
 function isSame(one, other) {
-  if (one instanceof Date && other instanceof Date) return one.getTime() === other.getTime()
+  if (isDate(one) && isDate(other)) return one.getTime() === other.getTime()
   return one === other
 }
 

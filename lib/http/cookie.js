@@ -3,6 +3,7 @@
 // The cookie: its options, how it is read from a request, what goes into an answer. Knows no framework. Reading never
 // throws: what stands in a request is anybody's.
 
+const { isDate } = require('node:util/types')
 // @ts-expect-error -- it has no typings
 const cookie = require('cookie')
 // @ts-expect-error -- it has no typings
@@ -210,7 +211,7 @@ class SessionCookie {
     const { secrets } = this.#options
     const value = secrets.length > 0 ? signature.sign(id, secrets[0]) : id
     // A parser that the user set for `timestamp` may make something else of it: then the cookie ends with the browser.
-    const expires = expiration instanceof Date && !Number.isNaN(expiration.getTime()) ? expiration : undefined
+    const expires = isDate(expiration) && !Number.isNaN(expiration.getTime()) ? expiration : undefined
     // Both: old browsers know only the first, and the second does not depend on the browser's clock.
     const maxAge = expires && Math.max(0, Math.ceil((expires.getTime() - Date.now()) / 1000))
     return this.#made(asked, value, { expires, maxAge })

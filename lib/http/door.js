@@ -3,6 +3,7 @@
 // What all doors for requests share: their options, and how a request gets its sessions. HTTP only: whether a session is
 // live, and for how long, is for Sessions to say.
 
+const { isDate } = require('node:util/types')
 const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 const { Sessions } = require('../sessions.js')
@@ -74,7 +75,7 @@ function extending(interval) {
  */
 function dueAfter(interval) {
   return (/** @type {{ sess_last_updated?: unknown }} */ { sess_last_updated: last }) =>
-    !(last instanceof Date) || Date.now() - last.getTime() >= interval
+    !isDate(last) || Date.now() - last.getTime() >= interval
 }
 
 /**

@@ -3,6 +3,7 @@
 // `req.sessions`: what one request does with its session. Keeps `req.session` and the cookie in step with it, whatever the
 // framework is.
 
+const { isDate } = require('node:util/types')
 const { withCode } = require('../errors.js')
 
 /**
@@ -271,7 +272,7 @@ function unavailable(cause) {
 
 /** @param {Row} row */
 function timeOf({ sess_expiration: expiration }) {
-  return expiration instanceof Date ? expiration.getTime() : undefined
+  return isDate(expiration) ? expiration.getTime() : undefined
 }
 
 exports.RequestSessions = RequestSessions

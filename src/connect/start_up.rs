@@ -167,3 +167,85 @@ impl AsyncWrite for Resumed {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The parameters of a start-up message, read as the server reads them.
+    fn read(message: &[u8]) -> Option<Vec<(String, String)>> {
+        let (length, rest) = message.split_first_chunk::<4>()?;
+        let (version, body) = rest.split_first_chunk::<4>()?;
+        let is_whole = u32::from_be_bytes(*length) as usize == message.len();
+        let is_ours = i32::from_be_bytes(*version) == PROTOCOL;
+        let texts = std::str::from_utf8(body).ok()?.strip_suffix('\0')?;
+        let texts: Vec<&str> = texts.split_terminator('\0').collect();
+        let pair = |pair: &[&str]| match pair {
+            [name, value] => Some(((*name).to_owned(), (*value).to_owned())),
+            _ => None,
+        };
+        (is_whole && is_ours).then(|| texts.chunks(2).map(pair).collect()).flatten()
+    }
+
+    proptest! {
+        #[test]
+        fn parameters_arrive_as_they_are(
+            given in prop::collection::vec(("[a-z_.]{1,12}", "[^\0]{0,20}"), 0..8),
+        ) {
+            let parameters: Vec<(&str, &str)> =
+                given.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let message = message(&parameters).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(read(&message), Some(given));
+        }
+
+        #[test]
+        fn a_value_with_a_nul_would_end_early_and_is_refused(before in ".{0,9}", after in ".{0,9}") {
+            let value = [before, after].join("\0");
+            prop_assert!(message(&[("user", &value)]).is_err());
+        }
+
+        #[test]
+        fn any_first_answer_is_understood(heard: Vec<u8>, kind: u8) {
+            let _ = wanted(&heard);
+            let expected = match kind {
+                0 => Wanted::Nothing,
+                3 | 5 => Wanted::Password,
+                10 => Wanted::Proof,
+                _ => Wanted::Unknown(kind),
+            };
+            prop_assert_eq!(wanted(&[b'R', 0, 0, 0, 8, 0, 0, 0, kind]), expected);
+        }
+
+        /// However the bytes are cut, the second start-up message is swallowed, and what follows it is not.
+        #[test]
+        fn the_second_start_up_message_is_swallowed_to_the_byte(
+            body in prop::collection::vec(any::<u8>(), 0..60), behind: Vec<u8>, cuts in prop::collection::vec(1_usize..9, 1..40),
+        ) {
+            let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX).to_be_bytes();
+            let sent = [length.as_slice(), &body, &behind].concat();
+            let mut unsent = Unsent::Length(Vec::new());
+            let (mut rest, mut passed) = (sent.as_slice(), Vec::new());
+            for cut in cuts.iter().cycle() {
+                let Some(now) = rest.get(..(*cut).min(rest.len())).filter(|now| !now.is_empty()) else { break };
+                let used = match unsent.take(now) {
+                    0 => {
+                        passed.extend_from_slice(now);
+                        now.len()
+                    }
+                    taken => taken,
+                };
+                rest = rest.get(used..).unwrap_or_default();
+            }
+            prop_assert_eq!(passed, behind);
+        }
+
+        #[test]
+        fn a_length_that_cannot_be_harms_nobody(length: u32, bytes: Vec<u8>) {
+            let mut unsent = Unsent::Length(Vec::new());
+            unsent.take(&length.to_be_bytes());
+            prop_assert_eq!(unsent.take(&bytes), bytes.len().min((length as usize).saturating_sub(4)));
+        }
+    }
+}

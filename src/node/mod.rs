@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -252,7 +253,9 @@ impl Sink for Deliveries {
         outcomes: &[(u64, std::result::Result<Answer, crate::error::Error>)],
         taken: Taken,
     ) {
-        self.send(packed::outcomes(rows, outcomes), taken);
+        // A panic here would leave promises that never settle.
+        let packed = catch_unwind(AssertUnwindSafe(|| packed::outcomes(rows, outcomes)));
+        self.send(packed.unwrap_or_else(|_| packed::all_failed(outcomes)), taken);
     }
 
     fn report(&self, error: &crate::error::Error, table: &str) {
@@ -270,16 +273,16 @@ pub struct Core {
     sessions: Arc<Sessions>,
     deliveries: Arc<Deliveries>,
     questions: Arc<Questions>,
-    /// Those under way, by the numbers of their calls.
-    prunes: Prunes,
+    stops: Stops,
     runtime: Handle,
 }
 
-type Prunes = Arc<Mutex<HashMap<i64, Arc<Stop>>>>;
+/// What ends work that is under way in pieces, by the numbers of its calls.
+type Stops = Arc<Mutex<HashMap<i64, Arc<Stop>>>>;
 
 /// No code that can panic runs under the lock.
-fn lock(prunes: &Prunes) -> MutexGuard<'_, HashMap<i64, Arc<Stop>>> {
-    prunes.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(stops: &Stops) -> MutexGuard<'_, HashMap<i64, Arc<Stop>>> {
+    stops.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[napi]
@@ -307,7 +310,7 @@ impl Core {
             sessions: Arc::new(sessions),
             deliveries,
             questions,
-            prunes: Prunes::default(),
+            stops: Stops::default(),
             runtime,
         })
     }
@@ -335,6 +338,8 @@ impl Core {
     /// number `first`, the others follow.
     #[napi(catch_unwind)]
     pub fn submit_ids(&self, call: IdCall, first: i64, count: u32, ids: String) {
+        #[cfg(feature = "panics")]
+        crate::panics::at("submit");
         let operation = IdOperation::from(call);
         let mut known = Vec::with_capacity(count as usize);
         let mut unknown = Vec::new();
@@ -415,10 +420,10 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn destroy_all(&self, number: i64, search: String) -> Result<()> {
         let search = wanted(&search)?;
-        self.single(number, |sessions| async move {
+        self.in_pieces(number, |sessions, stop| async move {
             match search {
-                Some(search) => sessions.destroy_all(search).await.map(Value::from),
-                None => Ok(Value::from(0)),
+                Some(search) => sessions.destroy_all(search, &stop).await,
+                None => Ok(0),
             }
         });
         Ok(())
@@ -427,22 +432,21 @@ impl Core {
     /// Removes the rows of expired sessions; the outcome of call `number` is how many.
     #[napi(catch_unwind)]
     pub fn prune(&self, number: i64) {
-        let stop = Arc::new(Stop::default());
-        lock(&self.prunes).insert(number, Arc::clone(&stop));
-        let prunes = Arc::clone(&self.prunes);
-        self.single(number, |sessions| async move {
-            let outcome = sessions.prune(&stop).await;
-            lock(&prunes).remove(&number);
-            outcome.map(Value::from)
-        });
+        self.in_pieces(number, |sessions, stop| async move { sessions.prune(&stop).await });
     }
 
-    /// Ends the prune of call `number` early.
+    /// Ends the work in pieces of call `number` early.
     #[napi(catch_unwind)]
-    pub fn stop_prune(&self, number: i64) {
-        if let Some(stop) = lock(&self.prunes).get(&number) {
+    pub fn stop(&self, number: i64) {
+        if let Some(stop) = lock(&self.stops).get(&number) {
             stop.set();
         }
+    }
+
+    /// Of these calls nobody waits for the outcome. Those that wait for a batch are done without one.
+    #[napi(catch_unwind)]
+    pub fn withdraw(&self, numbers: Vec<i64>) {
+        self.sessions.withdraw(&numbers.into_iter().map(i64::unsigned_abs).collect());
     }
 
     /// How many sessions the table holds, and how much room it takes; the outcome of call `number`.
@@ -489,6 +493,8 @@ impl Core {
     /// The handle of an id, or null if it is none.
     #[napi(catch_unwind)]
     pub fn handle(&self, text: String) -> Option<String> {
+        #[cfg(feature = "panics")]
+        crate::panics::at("export");
         SessionId::parse(&text).map(|id| self.sessions.handle(id))
     }
 
@@ -604,6 +610,26 @@ impl Core {
         F: Future<Output = std::result::Result<Value, crate::error::Error>> + Send + 'static,
     {
         self.deliveries.outcome_of(&self.runtime, number, work(Arc::clone(&self.sessions)));
+    }
+
+    /// The same for work in pieces, which [`Self::stop`] ends early.
+    fn in_pieces<F>(&self, number: i64, work: impl FnOnce(Arc<Sessions>, Arc<Stop>) -> F)
+    where
+        F: Future<Output = std::result::Result<u64, crate::error::Error>> + Send + 'static,
+    {
+        let stop = Arc::new(Stop::default());
+        lock(&self.stops).insert(number, Arc::clone(&stop));
+        let stops = Arc::clone(&self.stops);
+        self.single(number, |sessions| {
+            let work = work(sessions, stop);
+            async move {
+                #[cfg(feature = "panics")]
+                crate::panics::at("pieces");
+                let outcome = work.await;
+                lock(&stops).remove(&number);
+                outcome.map(Value::from)
+            }
+        });
     }
 }
 

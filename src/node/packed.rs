@@ -1,7 +1,5 @@
 //! Outcomes as one string a batch: V8 reads one string faster than it can be handed objects one by one.
 //!
-//! Outcomes as one string a batch: V8 reads one string faster than it can be handed objects one by one.
-//!
 //! Numbers are in digits of seven bits, one a character, most significant first; `lib/packed.js` reads them with less
 //! work than JSON's. In order: the tag `B`, where the texts begin (5 digits), how many outcomes there are (3), then
 //! each outcome: the call's number (6), its kind (1, see [`OutcomeKind`]) and what belongs to it. A row has its three times,
@@ -57,6 +55,8 @@ enum OutcomeKind {
 
 /// Packs the outcomes of a batch.
 pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> String {
+    #[cfg(feature = "panics")]
+    crate::panics::at("pack");
     let mut packing = Packing::new(rows, outcomes.len());
     for (number, outcome) in outcomes {
         push_digits(&mut packing.numbers, *number, NUMBER_DIGITS);
@@ -64,6 +64,17 @@ pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) 
             Ok(answer) => packing.answer(*answer),
             Err(error) => packing.failure(error),
         }
+    }
+    packing.finish(outcomes.len())
+}
+
+/// The same, where that panicked.
+pub(super) fn all_failed(outcomes: &[(u64, Result<Answer, Error>)]) -> String {
+    let error = Error::internal("a panic in the core ended this call");
+    let mut packing = Packing::new(&[], outcomes.len());
+    for (number, _) in outcomes {
+        push_digits(&mut packing.numbers, *number, NUMBER_DIGITS);
+        packing.failure(&error);
     }
     packing.finish(outcomes.len())
 }

@@ -2,7 +2,7 @@
 //! without waiting for each other's answers. After one that fails, PostgreSQL refuses the others, and COMMIT rolls back.
 
 use futures_util::future::{join_all, join3};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
@@ -32,7 +32,7 @@ impl Connection {
         let deadline = deadline.min(begin + self.limits.query);
         // Whoever stops waiting leaves an open transaction behind.
         self.hold();
-        match timeout_at(deadline, self.send_around(client, request, around)).await {
+        match self.until(deadline, self.send_around(client, request, around)).await {
             Ok(outcome) => {
                 let is_bad = |error: &Error| error.is_connection_lost() || error.is_nonsense();
                 if !outcome.as_ref().is_err_and(is_bad) {

@@ -272,3 +272,89 @@ fn time(value: &Value<'_>) -> Option<Duration> {
     let seconds = NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?.and_utc().timestamp();
     Some(Duration::from_secs(seconds.try_into().unwrap_or(0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A value in DER.
+    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = content.len();
+        let digits: Vec<u8> =
+            length.to_be_bytes().into_iter().skip_while(|digit| *digit == 0).collect();
+        let head = if length < 0x80 {
+            vec![tag, u8::try_from(length).unwrap_or_default()]
+        } else {
+            [&[tag, 0x80 | u8::try_from(digits.len()).unwrap_or_default()], digits.as_slice()]
+                .concat()
+        };
+        [head.as_slice(), content].concat()
+    }
+
+    fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
+        der(SEQUENCE, &parts.concat())
+    }
+
+    /// A certificate whose subject, dates and usage are these.
+    fn certificate(subject: &[u8], until: &str, usage: u8) -> Vec<u8> {
+        let name = |content: &[u8]| der(SEQUENCE, content);
+        let extension = [der(OID, KEY_USAGE), der(OCTET_STRING, &der(BIT_STRING, &[0, usage]))];
+        let signed = sequence(&[
+            der(VERSION, &der(INTEGER, &[2])),
+            der(INTEGER, &[1]),
+            sequence(&[]),
+            name(b"issuer"),
+            sequence(&[der(UTC_TIME, b"700101000000Z"), der(GENERALIZED_TIME, until.as_bytes())]),
+            name(subject),
+            sequence(&[]),
+            der(EXTENSIONS, &sequence(&[sequence(&extension)])),
+        ]);
+        sequence(&[signed, sequence(&[]), der(BIT_STRING, &[0, 1, 2])])
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_certificate_says_is_read(
+            subject in prop::collection::vec(any::<u8>(), 0..300), year in 1970_u16..9999, usage: u8,
+        ) {
+            let der_of = certificate(&subject, &format!("{year}0101000000Z"), usage);
+            let read = Certificate::read(&der_of).ok_or_else(|| TestCaseError::fail("not read"))?;
+            prop_assert_eq!(read.subject, der(SEQUENCE, &subject));
+            prop_assert_eq!(read.key_usage, Some(usage));
+            prop_assert!(!read.is_version_1);
+            let years = read.valid.1.as_secs() / 86_400 / 365;
+            prop_assert!(years.abs_diff(u64::from(year) - 1970) <= 6);
+        }
+
+        /// What a server sends is not yet known to be anybody's.
+        #[test]
+        fn any_bytes_are_a_certificate_or_none(
+            bytes: Vec<u8>, changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..6), cut: usize,
+        ) {
+            let _ = Certificate::read(&bytes);
+            let _ = Certificate::read(&der(SEQUENCE, &der(SEQUENCE, &bytes)));
+            let mut spoilt = certificate(b"subject", "20300101000000Z", 0);
+            let length = spoilt.len();
+            for (place, byte) in changes {
+                if let Some(spot) = spoilt.get_mut(place % length) {
+                    *spot = byte;
+                }
+            }
+            let _ = Certificate::read(&spoilt);
+            prop_assert!(Certificate::read(spoilt.get(..cut % length).unwrap_or_default()).is_none());
+        }
+
+        #[test]
+        fn values_lie_one_after_the_other(contents: Vec<Vec<u8>>, tag: u8) {
+            let all: Vec<u8> = contents.iter().flat_map(|content| der(tag, content)).collect();
+            let mut reader = Reader(&all);
+            for content in &contents {
+                let value = reader.expect(tag).ok_or_else(|| TestCaseError::fail("not read"))?;
+                prop_assert_eq!(value.content, content.as_slice());
+            }
+            prop_assert!(reader.0.is_empty() && reader.next().is_none());
+        }
+    }
+}

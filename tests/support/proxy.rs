@@ -47,6 +47,8 @@ struct Network {
     until_cut: AtomicUsize,
     cuts_after: AtomicBool,
     cuts: AtomicUsize,
+    /// Statements that the server was handed to execute.
+    executed: AtomicUsize,
     /// New connections still to be closed as soon as they are accepted.
     to_break: AtomicUsize,
     down: Notify,
@@ -64,6 +66,7 @@ impl Proxy {
             until_cut: AtomicUsize::new(NEVER),
             cuts_after: AtomicBool::new(false),
             cuts: AtomicUsize::new(0),
+            executed: AtomicUsize::new(0),
             to_break: AtomicUsize::new(0),
             down: Notify::new(),
         });
@@ -79,6 +82,11 @@ impl Proxy {
     /// How many connections were cut so far.
     pub(crate) fn cuts(&self) -> usize {
         self.network.cuts.load(Ordering::SeqCst)
+    }
+
+    /// How many statements the server was handed to execute so far.
+    pub(crate) fn executed(&self) -> usize {
+        self.network.executed.load(Ordering::SeqCst)
     }
 
     /// Cuts one connection, at the statement that comes after `others` more.
@@ -222,7 +230,8 @@ async fn carry_requests(
         if network.is_dead(hole) {
             continue;
         }
-        match network.cut_at(messages.count(bytes, EXECUTE)) {
+        let statements = messages.count(bytes, EXECUTE);
+        match network.cut_at(statements) {
             Some(Cut::Before) => return,
             Some(Cut::After) => answer_is_lost.store(true, Ordering::SeqCst),
             None => (),
@@ -231,6 +240,7 @@ async fn carry_requests(
         if to.write_all(bytes).await.is_err() {
             return;
         }
+        network.executed.fetch_add(statements, Ordering::SeqCst);
     }
 }
 
