@@ -23,7 +23,9 @@ function lacks(program, hint) {
 /** The same for the frameworks, which have a package of their own. */
 function lacksFrameworks() {
   const found = fs.existsSync(path.join(FRAMEWORKS, 'node_modules'))
-  return found ? false : missing('the frameworks are not installed; npm ci --ignore-scripts --prefix __test__/frameworks')
+  return found
+    ? false
+    : missing('the frameworks are not installed; npm ci --ignore-scripts --prefix __test__/frameworks')
 }
 
 /** @param {string} reason */
