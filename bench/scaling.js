@@ -124,9 +124,14 @@ async function measureAll(ways) {
     }
   }
   for (const { name } of ways) {
-    const shown = OPERATIONS.map(operation => `${Math.round(median(rates.get(name + operation) ?? []) / 1000)}k`)
+    const shown = OPERATIONS.map(operation => rounded(median(rates.get(name + operation) ?? [])))
     console.log(`| ${name} | ${shown.join(' | ')} |`)
   }
+}
+
+/** @param {number} rate */
+function rounded(rate) {
+  return rate < 1000 ? String(Math.round(rate)) : `${Math.round(rate / 1000)}k`
 }
 
 /**
