@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -208,7 +209,43 @@ impl From<IdCall> for IdOperation {
 }
 
 /// Delivers outcomes to JavaScript.
-struct Deliveries(Arc<Receiver>);
+struct Deliveries {
+    receiver: Receiver,
+    /// Those that JavaScript has not taken. Apart from the messages: what is queued when a thread ends, napi forgets
+    /// without dropping it, and with it would be forgotten whoever waits for its being taken, and their connections.
+    untaken: Arc<Untaken>,
+}
+
+/// `None` once nobody is left to take anything.
+struct Untaken(Mutex<Option<HashMap<u64, Taken>>>, AtomicU64);
+
+impl Untaken {
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Taken>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, taken: Taken) -> u64 {
+        let key = self.1.fetch_add(1, Ordering::Relaxed);
+        let left = match self.lock().as_mut() {
+            Some(kept) => kept.insert(key, taken),
+            None => Some(taken),
+        };
+        // Not under the lock: it may send off the next batch.
+        drop(left);
+        key
+    }
+
+    fn take(&self, key: u64) {
+        let taken = self.lock().as_mut().and_then(|kept| kept.remove(&key));
+        drop(taken);
+    }
+
+    /// From now on everything counts as taken.
+    fn release(&self) {
+        let kept = self.lock().take();
+        drop(kept);
+    }
+}
 
 impl Deliveries {
     fn to(receive: Function<'_, String, ()>) -> Result<Arc<Self>> {
@@ -217,7 +254,8 @@ impl Deliveries {
             .weak::<true>()
             .callee_handled::<false>()
             .build()?;
-        Ok(Arc::new(Self(Arc::new(receiver))))
+        let untaken = Untaken(Mutex::new(Some(HashMap::new())), AtomicU64::new(0));
+        Ok(Arc::new(Self { receiver, untaken: Arc::new(untaken) }))
     }
 
     /// Does work that is not batched; its outcome is that of call `number`.
@@ -236,13 +274,18 @@ impl Deliveries {
     }
 
     fn send(&self, message: String, taken: Taken) {
+        let key = self.untaken.keep(taken);
+        let untaken = Arc::clone(&self.untaken);
         let taken = move |_, _| {
-            drop(taken);
+            untaken.take(key);
             Ok(())
         };
         // A receiver that is gone belongs to a thread that has ended: nobody waits for the outcome.
         let mode = ThreadsafeFunctionCallMode::NonBlocking;
-        let _ = self.0.call_with_return_value(message, mode, taken);
+        let status = self.receiver.call_with_return_value(message, mode, taken);
+        if status != Status::Ok {
+            self.untaken.take(key);
+        }
     }
 }
 
@@ -600,6 +643,12 @@ impl Core {
             sessions.close().await;
             Ok(Value::Bool(true))
         });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.deliveries.untaken.release();
     }
 }
 

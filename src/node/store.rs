@@ -59,6 +59,12 @@ pub struct StoreCore {
     runtime: Handle,
 }
 
+impl Drop for StoreCore {
+    fn drop(&mut self) {
+        self.deliveries.untaken.release();
+    }
+}
+
 #[napi]
 impl StoreCore {
     /// Prepares everything that needs no connection.
