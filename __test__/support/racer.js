@@ -25,7 +25,7 @@ process.on('message', async (/** @type {any} */ { url, options, operation, sids,
 function makeCalls(sessions, operation, sids, values) {
   const call = async (/** @type {string} */ sid) => {
     try {
-      const value = await sessions[operation](sid, values)
+      const value = await (operation === 'update' ? sessions.update(sid, values) : sessions[operation](sid))
       return { value: value?.sess_id ?? value }
     } catch (error) {
       return { code: error.code ?? error.message }

@@ -2,6 +2,7 @@
 
 // Lists of `name=value` on the command line.
 
+const { describe } = require('../errors.js')
 const { UsageError } = require('./usage.js')
 
 /**
@@ -33,7 +34,7 @@ function pairs(flag, expected, text) {
   return split(text).map(entry => {
     const [, name, value] = /^\s*("(?:[^"]|"")+"|[^="]+?)\s*=\s*(.*?)\s*$/s.exec(entry) ?? []
     if (name === undefined || value === '') {
-      throw new UsageError(`${flag}: expected name=${expected}, got ${JSON.stringify(entry.trim())}`)
+      throw new UsageError(`${flag}: expected name=${expected}, got ${describe(entry.trim())}`)
     }
     const isQuoted = name.startsWith('"')
     return [isQuoted ? name.slice(1, -1).replaceAll('""', '"') : name, value]
