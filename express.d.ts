@@ -9,10 +9,19 @@ import type {
   SessionCookieOptions,
   SessionMiddlewareOptions,
   SessionRow,
+  FieldsOf as SharedFieldsOf,
   WithSession
 } from './http.js'
 
 export * from './http.js'
+
+/** The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that declarations of yours for this module find it. */
+export type FieldsOf<
+  S extends {
+    /** What gives the row away. */
+    validate(sid: unknown): Promise<any>
+  }
+> = SharedFieldsOf<S>
 
 /** What a request must have. */
 export interface IncomingRequest {

@@ -4,9 +4,22 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: contexts are Hono's
 
 import type { Sessions } from 'pg-sess-rs'
-import type { RequireSessionOptions, SessionMiddlewareOptions, WithSession } from './http.js'
+import type {
+  RequireSessionOptions,
+  SessionMiddlewareOptions,
+  FieldsOf as SharedFieldsOf,
+  WithSession
+} from './http.js'
 
 export * from './http.js'
+
+/** The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that declarations of yours for this module find it. */
+export type FieldsOf<
+  S extends {
+    /** What gives the row away. */
+    validate(sid: unknown): Promise<any>
+  }
+> = SharedFieldsOf<S>
 
 /** What the context holds after the middleware: `new Hono<{ Variables: SessionVariables }>()`. */
 export type SessionVariables = WithSession

@@ -4,9 +4,17 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: contexts are Koa's
 
 import type { Sessions } from 'pg-sess-rs'
-import type { RequireSessionOptions, SessionMiddlewareOptions } from './http.js'
+import type { RequireSessionOptions, SessionMiddlewareOptions, FieldsOf as SharedFieldsOf } from './http.js'
 
 export * from './http.js'
+
+/** The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that declarations of yours for this module find it. */
+export type FieldsOf<
+  S extends {
+    /** What gives the row away. */
+    validate(sid: unknown): Promise<any>
+  }
+> = SharedFieldsOf<S>
 
 /** A middleware for Koa. What it adds to the context is {@link WithSession}: `new Koa<DefaultState, WithSession>()`. */
 export type Middleware = (ctx: any, next: () => Promise<any>) => Promise<any>

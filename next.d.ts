@@ -4,9 +4,17 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: any fields will do
 
 import type { Sessions } from 'pg-sess-rs'
-import type { RequestSessions, SessionMiddlewareOptions, SessionRow } from './http.js'
+import type { RequestSessions, SessionMiddlewareOptions, SessionRow, FieldsOf as SharedFieldsOf } from './http.js'
 
 export * from './http.js'
+
+/** The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that declarations of yours for this module find it. */
+export type FieldsOf<
+  S extends {
+    /** What gives the row away. */
+    validate(sid: unknown): Promise<any>
+  }
+> = SharedFieldsOf<S>
 
 /** What `cookies()` of `next/headers` gives. */
 export interface CookieStore {

@@ -8,6 +8,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { before, beforeEach, describe, test } = require('node:test')
+const { codeOf } = require('../support/documents.js')
 const { ROOT, bareBin, npmInstall, project, runIn, tarballs } = require('../support/installed.js')
 const { useDatabase } = require('../support/place.js')
 const { tool } = require('../support/tools.js')
@@ -51,7 +52,7 @@ const TSCONFIG = {
   },
   files: ['typed.mts']
 }
-/** The README's example, as a browser would use it. */
+/** The app of docs/functions.md, as a browser would use it. */
 const VISIT = `
   const { createApp } = require('./app.js')
   const server = createApp(process.env.PLACE_URL).listen(0, async () => {
@@ -74,7 +75,8 @@ describe('installed without a compiler and without install scripts', () => {
       'program.mjs': MODULE,
       'typed.mts': TYPED,
       'tsconfig.json': TSCONFIG,
-      'app.js': readmeExample(),
+      'app.js': documentedApp(),
+      'html.js': fs.readFileSync(path.join(ROOT, 'demo/html.js'), 'utf8'),
       'page.js': fs.readFileSync(path.join(ROOT, 'demo/page.js'), 'utf8'),
       'visit.js': VISIT
     })
@@ -113,7 +115,7 @@ describe('installed without a compiler and without install scripts', () => {
     await assertRuns(t, deno.program, ['run', '--allow-all', '--no-lock', '--node-modules-dir=manual', 'program.mjs'])
   })
 
-  test("the README's example with Express keeps a session", async t => assertRuns(t, 'node', ['visit.js'], 'true\n'))
+  test('the documented app with Express keeps a session', async t => assertRuns(t, 'node', ['visit.js'], 'true\n'))
 
   test('the command is there', async () => {
     const { code, stdout } = await runIn(folder, 'npx', ['--no-install', 'pg-sess-rs', '--help'])
@@ -251,9 +253,8 @@ describe('installed with --omit=optional, without its addon', () => {
 })
 
 /** @returns {string} */
-function readmeExample() {
-  const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8')
-  const block = /^```js\n(.*?)^```$/ms.exec(readme)
-  assert.ok(block?.[1].includes('createApp'))
-  return block[1]
+function documentedApp() {
+  const app = codeOf('docs/functions.md', 'js').find(code => code.includes('function createApp'))
+  assert.ok(app)
+  return app
 }

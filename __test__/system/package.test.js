@@ -25,9 +25,18 @@ const MAIN = [
   'express-session.js',
   'express.d.ts',
   'express.js',
+  'fastify.d.ts',
+  'fastify.js',
+  'hono.d.ts',
+  'hono.js',
+  'http.d.ts',
   'index.d.ts',
   'index.js',
+  'koa.d.ts',
+  'koa.js',
   'native/binding.js',
+  'next.d.ts',
+  'next.js',
   'package.json'
 ]
 
