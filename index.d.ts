@@ -411,7 +411,7 @@ declare namespace pgSess {
      * @param options - a signal that ends it early: what was removed until then stays removed
      * @returns how many rows were removed
      * @throws as {@link validate}
-     * @remarks A million rows take about a minute, in many short transactions with pauses between them. While another
+     * @remarks A million rows take a minute or two, in many short transactions with pauses between them. While another
      *   program prunes the same table, it waits for its turn.
      *
      * @example

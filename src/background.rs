@@ -17,11 +17,11 @@ use crate::table::Table;
 
 /// How long a piece should take: a processor that it keeps busy is what validations wait for, so it must be about as
 /// long as they take themselves (`npm run bench:prune`).
-const TARGET: Duration = Duration::from_millis(4);
+const TARGET: Duration = Duration::from_millis(1);
 /// Between two pieces, at least.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(3);
-/// Else so many times as long as the piece took: pruning keeps less than a third of one processor busy.
-const PAUSE_SHARE: f64 = 2.5;
+/// Else so many times as long as the piece took: pruning keeps less than a fifth of one processor busy.
+const PAUSE_SHARE: f64 = 4.5;
 /// Before somebody else, whose turn it is, is asked again.
 const TURN_PAUSE: Duration = Duration::from_millis(50);
 /// Whoever prunes pauses between its pieces. So the lock is tried several times before it is taken to be free.

@@ -8,7 +8,7 @@
 //!
 //! Only one process prunes at a time: each piece tries to take an advisory lock until its transaction ends. A session's
 //! lock, held from piece to piece, would be lost behind a transaction pooler. Rows that somebody holds are skipped: no
-//! piece ever waits.
+//! piece ever waits. Nor for the disk: whatever a crash brings back is removed again.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -179,7 +179,8 @@ fn sql(table: &Table) -> String {
         )
     };
     format!(
-        "{with} turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({key}, 0) AS mine), \
+        "{with} turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock({key}, 0) AS mine, \
+         set_config('synchronous_commit', 'off', true)), \
          found AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
          WHERE (SELECT mine FROM turn) AND {range} AND NOT ({is_live}) LIMIT $3::bigint), \
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
