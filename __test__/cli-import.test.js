@@ -184,7 +184,6 @@ describe('import', () => {
   for (const [what, args, env] of /** @type {[string, string[], object][]} */ ([
     ['no --from', ['--map', 'a=a'], { PGSESS_IMPORT_SECRET: SECRET }],
     ['another library', ['--from', 'redis', '--map', 'a=a'], { PGSESS_IMPORT_SECRET: SECRET }],
-    ['no --map', ['--from', 'connect-pg-simple'], { PGSESS_IMPORT_SECRET: SECRET }],
     ['an unknown field', ['--from', 'connect-pg-simple', '--map', 'b=b'], { PGSESS_IMPORT_SECRET: SECRET }],
     ['a field twice', ['--from', 'connect-pg-simple', '--map', 'a=b,a=c'], { PGSESS_IMPORT_SECRET: SECRET }],
     ['no secret', ['--from', 'connect-pg-simple', '--map', 'a=a'], { PGSESS_IMPORT_SECRET: '' }]
@@ -322,5 +321,51 @@ describe('the browser of an imported session', () => {
     assert.throws(made({}), /options\.importedFrom\.secret: expected a text/)
     assert.throws(made({ secret: 'x', nmae: 'y' }), /options\.importedFrom: unknown option "nmae"/)
     assert.throws(made({ secret: 'x', name: '' }), /options\.importedFrom\.name: expected the name of a cookie/)
+  })
+})
+
+describe('--fields without --map', () => {
+  test('says where the values stand; the datatypes are those of the table', async t => {
+    const place = await database.emptySchema(t)
+    const sessions = await place.sessions({ fields: FIELDS })
+    await fill(place, { one: { passport: { user: 7 }, tags: ['a', 'b'] }, nobody: {} })
+
+    const args = [
+      'import',
+      '--url',
+      place.url,
+      '--from',
+      'connect-pg-simple',
+      '--fields',
+      'user_id=passport.user, tags=tags'
+    ]
+    const { code, stdout, stderr } = await runCommand([...args, '--json'], { PGSESS_IMPORT_SECRET: SECRET })
+
+    assert.equal(stderr, '')
+    assert.equal(code, 0)
+    const { copied, unmapped } = JSON.parse(stdout)
+    assert.deepEqual({ copied, unmapped }, { copied: 1, unmapped: { 'no value for user_id': 1 } })
+    const [{ user_id, role, tags }] = await sessions.list({ user_id: 7 })
+    assert.deepEqual({ user_id, role, tags }, { user_id: 7, role: null, tags: ['a', 'b'] })
+  })
+
+  test('neither is wrong use', async () => {
+    const { code, stderr } = await runCommand(['import', '--from', 'connect-pg-simple'], {
+      PGSESS_IMPORT_SECRET: SECRET
+    })
+
+    assert.match(stderr, /--fields: expected where values stand/)
+    assert.equal(code, 2)
+  })
+
+  test('without a table there are no datatypes: an error says so', async t => {
+    const place = await database.emptySchema(t)
+    await fill(place, { one: { passport: { user: 7 } } })
+
+    const args = ['import', '--url', place.url, '--from', 'connect-pg-simple', '--fields', 'user_id=passport.user']
+    const { code, stderr } = await runCommand(args, { PGSESS_IMPORT_SECRET: SECRET })
+
+    assert.equal(code, 1)
+    assert.match(stderr, /sess/)
   })
 })

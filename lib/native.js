@@ -413,6 +413,11 @@ class Core {
     return this.#single(number => this.#native.figures(number))
   }
 
+  /** @returns {Promise<any>} */
+  foundFields() {
+    return this.#single(number => this.#native.foundFields(number))
+  }
+
   /**
    * @param {Import} asked
    * @returns {Promise<any>}

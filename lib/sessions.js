@@ -111,6 +111,17 @@ class Sessions {
   }
 
   /**
+   * The fields that the table has, whether they were asked for or not.
+   *
+   * @param {Sessions} sessions
+   * @returns {Promise<{ field: string, datatype: string }[]>}
+   */
+  static async foundFields(sessions) {
+    await Sessions.ready(sessions)
+    return sessions.#core.foundFields()
+  }
+
+  /**
    * How many sessions there are to import.
    *
    * @param {Sessions} sessions

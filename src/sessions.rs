@@ -20,7 +20,7 @@ use crate::handle;
 use crate::ids::{Ids, Lookup};
 use crate::import::{self, Import, Imported};
 use crate::operations::columns::Reader;
-use crate::operations::figures::Count;
+use crate::operations::figures::{Count, LookUpFields};
 use crate::operations::refresh::Renewal;
 use crate::operations::update::Change;
 use crate::operations::validate;
@@ -37,7 +37,7 @@ use crate::text::from_hex;
 
 pub use crate::operations::Answer;
 pub use crate::operations::create::NewSession;
-pub use crate::operations::figures::Figures;
+pub use crate::operations::figures::{Figures, FoundField};
 pub use crate::operations::list::Listing;
 pub use crate::operations::search::{Condition, Search, Wanted};
 pub use crate::road::{Outcome, Reply, Sink, Taken};
@@ -273,6 +273,17 @@ impl Sessions {
         let work = async {
             let rows = pieces::run_piece(&self.road, &self.queues()?.count, (), deadline).await?;
             Count::figures(&rows)
+        };
+        self.counted(work).await
+    }
+
+    /// The fields that the table has, whether they were asked for or not.
+    pub async fn found_fields(&self) -> Result<Vec<FoundField>, Error> {
+        let deadline = Instant::now() + self.road.limits.call_timeout;
+        let work = async {
+            let operation = LookUpFields::new(&self.queues()?.table);
+            let rows = pieces::run_piece(&self.road, &operation, (), deadline).await?;
+            LookUpFields::fields(&rows)
         };
         self.counted(work).await
     }

@@ -50,10 +50,12 @@ async function readArguments(args) {
   const options = { ...config }
   if (values.table !== undefined) options.tableName = values.table
   if (values.schema !== undefined) options.schemaName = values.schema
+  // Without a map of its own, an import is told by --fields where the values stand.
+  const isMap = command === 'import' && values.map === undefined
   return {
     command,
     connection: values.url ?? connection,
-    fields: values.fields === undefined ? fields : readFields(values.fields),
+    fields: values.fields === undefined || isMap ? fields : readFields(values.fields),
     options,
     foldNames: values['fold-names'],
     json: values.json,
@@ -62,7 +64,7 @@ async function readArguments(args) {
       library: values.from,
       table: values['from-table'],
       schema: values['from-schema'],
-      map: values.map,
+      map: isMap ? values.fields : values.map,
       dry: values['dry-run']
     }
   }

@@ -69,9 +69,11 @@ async function stats(asked) {
   return true
 }
 
-/** @param {Asked} asked */
-async function importSessions(asked) {
-  const asks = toImport(asked)
+/** @param {Asked} given */
+async function importSessions(given) {
+  const into = toImport(given.from)
+  const asked = { ...given, fields: await fieldsOf(given) }
+  const asks = into(asked.fields)
   const sessions = open(asked, asks.dry ? { createTable: false } : {})
   const progress = progressOn(process.stderr)
   const copying = new Copying(sessions, asks)
@@ -83,6 +85,21 @@ async function importSessions(asked) {
     await sessions.close()
   }
   return true
+}
+
+/**
+ * The fields that were given with their datatypes; else those of the table.
+ *
+ * @param {Asked} asked
+ */
+async function fieldsOf(asked) {
+  if (checkFields(asked.fields, 'fields').length > 0) return asked.fields
+  const sessions = open(asked, { createTable: false, onlyMaintains: true })
+  try {
+    return await Sessions.foundFields(sessions)
+  } finally {
+    await sessions.close()
+  }
 }
 
 /**

@@ -16,18 +16,17 @@ const LIBRARY = 'connect-pg-simple'
 const SECRET = 'PGSESS_IMPORT_SECRET'
 
 /**
- * @param {import('./arguments.js').Asked} asked
- * @returns {Import}
+ * @param {import('./arguments.js').From} from
+ * @returns {(fields: unknown) => Import} what is to be copied into a table with these fields
  */
-function toImport({ from, fields }) {
-  const { library, table, schema, map, dry } = from
+function toImport({ library, table, schema, map, dry }) {
   if (library !== LIBRARY) throw new UsageError(`--from: expected ${LIBRARY}`)
-  if (map === undefined) throw new UsageError("--map: expected where values stand, such as 'user_id=passport.user'")
+  if (map === undefined) throw new UsageError("--fields: expected where values stand, such as 'user_id=passport.user'")
   const secret = process.env[SECRET]
   if (!secret) {
     throw new UsageError(`${SECRET}: expected the secret that signs express-session's cookies, in the environment`)
   }
-  return { schema, table, paths: places(map, checkFields(fields, 'fields')), secret, dry }
+  return fields => ({ schema, table, paths: places(map, checkFields(fields, 'fields')), secret, dry })
 }
 
 /**

@@ -24,7 +24,9 @@ options:
                      and "connection" in place of --url. What is given here counts more
   --from connect-pg-simple   whose table import reads: that library's, or pg-sess-rs/express-session's
   --from-table <name>, --from-schema <name>   that table (default: session), in the same database
-  --map <list>       where the values of fields stand in its JSON, such as 'user_id=passport.user, role=role'
+  --fields, for import: where the values of fields stand in its JSON, such as 'user_id=passport.user, role=role'; the
+                     datatypes are those of the table, or of --config
+  --map <list>       the same, where --fields says the datatypes: then import makes the table, if it is missing
   --dry-run          import changes nothing
   --fold-names       field names are folded to lower case, as init() of pg-sess does
   --json             print JSON (check, prune, stats, import)

@@ -501,6 +501,15 @@ impl Core {
         });
     }
 
+    /// The fields that the table has, with their datatypes; the outcome of call `number`.
+    #[napi(catch_unwind)]
+    pub fn found_fields(&self, number: i64) {
+        self.single(number, |sessions| async move {
+            let found = sessions.found_fields().await?;
+            Ok(found.iter().map(|f| json!({ "field": f.field, "datatype": f.datatype })).collect())
+        });
+    }
+
     /// The id under which a session of express-session goes on. Without an object of this class, since it needs none.
     #[napi(catch_unwind)]
     pub fn imported_id(secret: String, sid: String) -> String {

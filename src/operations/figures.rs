@@ -1,4 +1,4 @@
-//! How many sessions the table holds, and how much room it takes.
+//! How many sessions the table holds, how much room it takes, and which fields it has.
 
 use tokio_postgres::Row;
 
@@ -18,6 +18,15 @@ pub struct Figures {
     pub expired: u64,
     /// Bytes on disk, indexes included.
     pub bytes: u64,
+}
+
+/// A field as the table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundField {
+    /// The column's name.
+    pub field: String,
+    /// Its type, as it would be given.
+    pub datatype: String,
 }
 
 pub(crate) struct Count {
@@ -49,6 +58,45 @@ impl Count {
 }
 
 impl Operation for Count {
+    type Call = ();
+
+    fn set(&self, _: &[()]) -> Request {
+        Request::new(&self.sql)
+    }
+
+    fn read(&self, _: &[Row], calls: &[()]) -> Vec<Option<Answer>> {
+        calls.iter().map(|()| Some(Answer::Rows)).collect()
+    }
+}
+
+pub(crate) struct LookUpFields {
+    sql: Sql,
+}
+
+impl LookUpFields {
+    pub(crate) fn new(table: &Table) -> Self {
+        let name = table.sql_name.replace('\'', "''").replace('\\', "\\\\");
+        Self {
+            sql: format!(
+                "SELECT attname::text AS field, format_type(atttypid, atttypmod) || \
+                 CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END AS datatype FROM pg_attribute \
+                 WHERE attrelid = to_regclass(E'{name}') AND attnum > 0 AND NOT attisdropped \
+                 AND attname <> ALL(ARRAY['sess_id', 'sess_creation_date', 'sess_last_updated', 'sess_expiration']) \
+                 ORDER BY attnum"
+            )
+            .into(),
+        }
+    }
+
+    pub(crate) fn fields(rows: &[Row]) -> Result<Vec<FoundField>, Error> {
+        let field = |row: &Row| -> Result<FoundField, Error> {
+            Ok(FoundField { field: row.try_get("field")?, datatype: row.try_get("datatype")? })
+        };
+        rows.iter().map(field).collect()
+    }
+}
+
+impl Operation for LookUpFields {
     type Call = ();
 
     fn set(&self, _: &[()]) -> Request {
