@@ -297,9 +297,16 @@ mod tests {
         der(SEQUENCE, &parts.concat())
     }
 
+    /// The name of an organization.
+    fn name(organization: &[u8]) -> Vec<u8> {
+        const SET: u8 = 0x31;
+        const UTF8_STRING: u8 = 0x0c;
+        let attribute = sequence(&[der(OID, &[0x55, 4, 10]), der(UTF8_STRING, organization)]);
+        sequence(&[der(SET, &attribute)])
+    }
+
     /// A certificate whose subject, dates and usage are these.
     fn certificate(subject: &[u8], until: &str, usage: u8) -> Vec<u8> {
-        let name = |content: &[u8]| der(SEQUENCE, content);
         let extension = [der(OID, KEY_USAGE), der(OCTET_STRING, &der(BIT_STRING, &[0, usage]))];
         let signed = sequence(&[
             der(VERSION, &der(INTEGER, &[2])),
@@ -321,7 +328,7 @@ mod tests {
         ) {
             let der_of = certificate(&subject, &format!("{year}0101000000Z"), usage);
             let read = Certificate::read(&der_of).ok_or_else(|| TestCaseError::fail("not read"))?;
-            prop_assert_eq!(read.subject, der(SEQUENCE, &subject));
+            prop_assert_eq!(read.subject, name(&subject));
             prop_assert_eq!(read.key_usage, Some(usage));
             prop_assert!(!read.is_version_1);
             let years = read.valid.1.as_secs() / 86_400 / 365;
