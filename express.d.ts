@@ -15,7 +15,9 @@ import type {
 
 export * from './http.js'
 
-/** The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that declarations of yours for this module find it. */
+/**
+ * The fields of a `Sessions`, for {@link SessionFields}. Declared here, so that what you declare for this module finds it.
+ */
 export type FieldsOf<
   S extends {
     /** What gives the row away. */
