@@ -97,7 +97,9 @@ function failures() {
       ])
     },
     'a value that is none of its type, while parameters are reported': async ({ sql, sessions, ids, witness }) => {
-      await sql(`ALTER ROLE scram SET log_parameter_max_length_on_error = -1`)
+      // PostgreSQL 12 reports none and does not know the setting.
+      await sql(`DO $$ BEGIN ALTER ROLE scram SET log_parameter_max_length_on_error = -1;
+        EXCEPTION WHEN undefined_object THEN NULL; END $$`)
       await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'canary'")
       await witness.watch(ids.map(id => sessions.update(id, { user_id: 'x' })))
       await witness.watch(ids.map(id => sessions.update(id, { user_id: -1 })))
