@@ -224,6 +224,7 @@ declare namespace connectPgStore {
 
     /** The data of a live session; in a promise, `null` if there is none. */
     get(sid: string, callback: (error: any, session?: SessionData | null) => void): void
+    /** The same, without the callback or with it. */
     get(sid: string): Promise<Data | null>
 
     /**
@@ -232,30 +233,37 @@ declare namespace connectPgStore {
      * @throws TypeError if the data holds a NUL character, which PostgreSQL cannot store
      */
     set(sid: string, session: SessionData, callback: Callback): void
+    /** The same, without the callback or with it. */
     set(sid: string, session: SessionData): Promise<void>
 
     /** Moves the end of a session to that of its cookie, or to the `ttl` from now. */
     touch(sid: string, session: SessionData, callback: Callback): void
+    /** The same, without the callback or with it. */
     touch(sid: string, session: SessionData): Promise<void>
 
     /** Removes a session. */
     destroy(sid: string, callback: Callback): void
+    /** The same, without the callback or with it. */
     destroy(sid: string): Promise<void>
 
     /** The data of all live sessions. */
     all(callback: (error: any, sessions?: SessionData[] | { [sid: string]: SessionData } | null) => void): void
+    /** The same, without the callback or with it. */
     all(): Promise<Data[]>
 
     /** How many live sessions there are. */
     length(callback: (error: any, length?: number) => void): void
+    /** The same, without the callback or with it. */
     length(): Promise<number>
 
     /** Removes all sessions. */
     clear(callback: Callback): void
+    /** The same, without the callback or with it. */
     clear(): Promise<void>
 
     /** The ids of all live sessions, as the table holds them. */
     ids(callback: (error: any, ids?: string[]) => void): void
+    /** The same, without the callback or with it. */
     ids(): Promise<string[]>
 
     /**
@@ -275,6 +283,7 @@ declare namespace connectPgStore {
       value: string | number | boolean,
       callback: (error: any, sessions?: FoundSession[]) => void
     ): void
+    /** The same, without the callback or with it. */
     listBy(path: string | readonly string[], value: string | number | boolean): Promise<FoundSession[]>
 
     /**
@@ -296,11 +305,13 @@ declare namespace connectPgStore {
       options: { except?: string | readonly string[] } | undefined,
       callback: (error: any, count?: number) => void
     ): void
+    /** The same, without the callback or with it. */
     endBy(
       path: string | readonly string[],
       value: string | number | boolean,
       callback: (error: any, count?: number) => void
     ): void
+    /** The same, without the callback or with it. */
     endBy(
       path: string | readonly string[],
       value: string | number | boolean,
@@ -309,6 +320,7 @@ declare namespace connectPgStore {
 
     /** Removes expired sessions now. */
     pruneSessions(callback: Callback): void
+    /** The same, without the callback or with it. */
     pruneSessions(): Promise<void>
 
     /** What the connections and queues look like, and what has happened so far. */

@@ -9,7 +9,6 @@ import type {
   SessionCookieOptions,
   SessionMiddlewareOptions,
   SessionRow,
-  FieldsOf as SharedFieldsOf,
   WithSession
 } from './http.js'
 
@@ -23,7 +22,10 @@ export type FieldsOf<
     /** What gives the row away. */
     validate(sid: unknown): Promise<any>
   }
-> = SharedFieldsOf<S>
+> = Omit<
+  NonNullable<Awaited<ReturnType<S['validate']>>>,
+  'sess_id' | 'sess_creation_date' | 'sess_last_updated' | 'sess_expiration'
+>
 
 /** What a request must have. */
 export interface IncomingRequest {

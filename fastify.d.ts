@@ -5,12 +5,7 @@
 
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Sessions } from 'pg-sess-rs'
-import type {
-  RequireSessionOptions,
-  SessionMiddlewareOptions,
-  FieldsOf as SharedFieldsOf,
-  WithSession
-} from './http.js'
+import type { RequireSessionOptions, SessionMiddlewareOptions, WithSession } from './http.js'
 
 export * from './http.js'
 
@@ -22,7 +17,10 @@ export type FieldsOf<
     /** What gives the row away. */
     validate(sid: unknown): Promise<any>
   }
-> = SharedFieldsOf<S>
+> = Omit<
+  NonNullable<Awaited<ReturnType<S['validate']>>>,
+  'sess_id' | 'sess_creation_date' | 'sess_last_updated' | 'sess_expiration'
+>
 
 /** What {@link sessionPlugin} may be told. */
 export interface SessionPluginOptions extends SessionMiddlewareOptions {

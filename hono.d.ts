@@ -4,12 +4,7 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: contexts are Hono's
 
 import type { Sessions } from 'pg-sess-rs'
-import type {
-  RequireSessionOptions,
-  SessionMiddlewareOptions,
-  FieldsOf as SharedFieldsOf,
-  WithSession
-} from './http.js'
+import type { RequireSessionOptions, SessionMiddlewareOptions, WithSession } from './http.js'
 
 export * from './http.js'
 
@@ -21,7 +16,10 @@ export type FieldsOf<
     /** What gives the row away. */
     validate(sid: unknown): Promise<any>
   }
-> = SharedFieldsOf<S>
+> = Omit<
+  NonNullable<Awaited<ReturnType<S['validate']>>>,
+  'sess_id' | 'sess_creation_date' | 'sess_last_updated' | 'sess_expiration'
+>
 
 /** What the context holds after the middleware: `new Hono<{ Variables: SessionVariables }>()`. */
 export type SessionVariables = WithSession

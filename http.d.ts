@@ -23,14 +23,6 @@ export {}
 // biome-ignore lint/suspicious/noEmptyInterface: whoever uses it fills it
 export interface SessionFields {}
 
-/** The fields of a `Sessions`, for {@link SessionFields}. */
-export type FieldsOf<
-  S extends {
-    /** What gives the row away. */
-    validate(sid: unknown): Promise<any>
-  }
-> = Omit<NonNullable<Awaited<ReturnType<S['validate']>>>, keyof Columns>
-
 /** What `req.session` is when there is one: the row, see `Row`. */
 export type SessionRow = Columns & Fields
 
@@ -202,7 +194,14 @@ export interface SessionCookieOptions {
    *
    * @default none
    */
-  importedFrom?: { name?: string | undefined; secret: string | readonly string[] } | undefined
+  importedFrom?:
+    | {
+        /** The name of express-session's cookie. @default 'connect.sid' */
+        name?: string | undefined
+        /** What signs it. */
+        secret: string | readonly string[]
+      }
+    | undefined
 }
 
 /** What a door may be told. */

@@ -4,7 +4,7 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: contexts are Koa's
 
 import type { Sessions } from 'pg-sess-rs'
-import type { RequireSessionOptions, SessionMiddlewareOptions, FieldsOf as SharedFieldsOf } from './http.js'
+import type { RequireSessionOptions, SessionMiddlewareOptions } from './http.js'
 
 export * from './http.js'
 
@@ -16,7 +16,10 @@ export type FieldsOf<
     /** What gives the row away. */
     validate(sid: unknown): Promise<any>
   }
-> = SharedFieldsOf<S>
+> = Omit<
+  NonNullable<Awaited<ReturnType<S['validate']>>>,
+  'sess_id' | 'sess_creation_date' | 'sess_last_updated' | 'sess_expiration'
+>
 
 /** A middleware for Koa. What it adds to the context is {@link WithSession}: `new Koa<DefaultState, WithSession>()`. */
 export type Middleware = (ctx: any, next: () => Promise<any>) => Promise<any>

@@ -4,7 +4,7 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: any fields will do
 
 import type { Sessions } from 'pg-sess-rs'
-import type { RequestSessions, SessionMiddlewareOptions, SessionRow, FieldsOf as SharedFieldsOf } from './http.js'
+import type { RequestSessions, SessionMiddlewareOptions, SessionRow } from './http.js'
 
 export * from './http.js'
 
@@ -16,7 +16,10 @@ export type FieldsOf<
     /** What gives the row away. */
     validate(sid: unknown): Promise<any>
   }
-> = SharedFieldsOf<S>
+> = Omit<
+  NonNullable<Awaited<ReturnType<S['validate']>>>,
+  'sess_id' | 'sess_creation_date' | 'sess_last_updated' | 'sess_expiration'
+>
 
 /** What `cookies()` of `next/headers` gives. */
 export interface CookieStore {

@@ -250,7 +250,8 @@ async function open(t, options) {
  * @param {object} options
  */
 async function start(t, options) {
-  await server.query(`ALTER ROLE scram LOGIN PASSWORD '${PASSWORD}'`)
+  // As PostgreSQL 12 would not do by itself.
+  await server.query(`SET password_encryption = 'scram-sha-256'; ALTER ROLE scram LOGIN PASSWORD '${PASSWORD}'`)
   await server.query('ALTER ROLE scram RESET ALL')
   const admin = pgPromise({ noWarnings: true })(server.config({ max: 1 }))
   t.after(() => admin.$pool.end())
