@@ -23,8 +23,16 @@ export type FieldsOf<
 
 /** What `cookies()` of `next/headers` gives. */
 export interface CookieStore {
-  getAll(): { name: string; value: string }[]
+  /** All cookies of the request. */
+  getAll(): {
+    /** Its name. */
+    name: string
+    /** Its value. */
+    value: string
+  }[]
+  /** Gives the answer a cookie. */
   set(name: string, value: string, attributes?: any): any
+  /** Takes a cookie away. */
   delete(name: string): any
 }
 

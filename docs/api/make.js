@@ -11,9 +11,11 @@ const path = require('node:path')
 
 const ROOT = path.resolve(__dirname, '../..')
 const OUTPUT = path.join(__dirname, 'html')
+const OF_REQUESTS = ['Columns', 'Fields', 'Input', 'pgSess.Sessions']
 /**
  * Each by itself: express and express-session say different things of `req.session`, and no program has both. What stays
- * out: how rows are computed from datatypes, since editors show the result; and what another one describes.
+ * out: how rows are computed from datatypes, since editors show the result; what another one describes; and the door of
+ * Fastify, whose typings are not installed here.
  *
  * @type {{ [door: string]: { intentionallyNotExported: string[], intentionallyNotDocumented?: string[] } }}
  */
@@ -23,7 +25,10 @@ const DOORS = {
       ' '
     )
   },
-  express: { intentionallyNotExported: ['Columns', 'Fields', 'Input', 'pgSess.Sessions'] },
+  express: { intentionallyNotExported: OF_REQUESTS },
+  hono: { intentionallyNotExported: OF_REQUESTS },
+  koa: { intentionallyNotExported: OF_REQUESTS },
+  next: { intentionallyNotExported: OF_REQUESTS },
   'express-session': {
     intentionallyNotExported: ['ConnectionConfig', 'PgPool', 'PgPromiseDatabase', 'Stats'].map(
       name => `pgSess.${name}`
