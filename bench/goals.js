@@ -2,6 +2,9 @@
 
 // What has to be reached, as ratios within one run: server and programs on the same two cores, over loopback TCP.
 
+const { EXPRESS_SESSION } = require('./doors/index.js')
+const { FULL } = require('./plan.js')
+
 /** @typedef {import('./results.js').Results} Results */
 
 /**
@@ -43,14 +46,15 @@ const DROP_IN_AT = [
   ['extend', 64]
 ]
 
-const EXPRESS_SESSION = 'express-session-connect-pg-simple'
-/** @type {[string, string, number][]} Express apps: ours, another, least ratio of requests a second */
+/** Where one process is busy, Express is most of the work; where all cores are, the server's work counts, too. */
+const [ONE, ALL] = FULL.apps.crowds
+/** @type {[string, string, number, import('./plan.js').Crowd][]} Express apps: ours, another, least ratio of requests a second */
 const APPS = [
-  ['drop-in', 'cookies only', 0.75],
-  ['drop-in', 'pg-promise', 1.7],
-  ['middleware', 'cookies only', 0.9],
-  ['middleware', EXPRESS_SESSION, 4],
-  ['express-session-store', EXPRESS_SESSION, 1.8]
+  ['drop-in', 'cookies only', 0.75, ONE],
+  ['drop-in', 'pg-promise', 1.7, ONE],
+  ['middleware', 'cookies only', 0.9, ALL],
+  ['middleware', EXPRESS_SESSION, 4, ALL],
+  ['express-session-store', EXPRESS_SESSION, 1.8, ALL]
 ]
 
 const GROWTH_MB = 20
@@ -66,7 +70,7 @@ function goals() {
     ...DROP_IN_AT.map(([operation, inFlight]) =>
       rateGoal(String(operation), Number(inFlight), 'drop-in', 'sessions', DROP_IN)
     ),
-    ...APPS.map(([ours, rival, atLeast]) => appGoal(ours, rival, atLeast)),
+    ...APPS.map(([ours, rival, atLeast, crowd]) => appGoal(ours, rival, atLeast, crowd)),
     growthGoal('sessions'),
     growthGoal('drop-in')
   ]
@@ -105,13 +109,14 @@ function loopGoal(rival, atMost) {
  * @param {string} ours
  * @param {string} rival
  * @param {number} atLeast
+ * @param {import('./plan.js').Crowd} crowd
  * @returns {Goal}
  */
-function appGoal(ours, rival, atLeast) {
+function appGoal(ours, rival, atLeast, { processes, connections }) {
   return {
-    text: `Express 5 app: ${ours} to ${rival}, requests a second`,
+    text: `Express 5 app, ${processes} × ${connections / processes} connections: ${ours} to ${rival}, requests a second`,
     atLeast,
-    measured: results => results.appRatio(ours, rival)
+    measured: results => results.appRatio(ours, rival, processes)
   }
 }
 

@@ -44,8 +44,9 @@ function findLoad(cleanup) {
 
 class Wrk {
   #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-bench-'))
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  #process
+  /** @type {Set<import('node:child_process').ChildProcess>} */
+  #processes = new Set()
+  #runs = 0
 
   /**
    * @param {string} version
@@ -64,22 +65,24 @@ class Wrk {
    * @returns {Promise<Loaded>}
    */
   async run(url, cookies, connections, seconds) {
-    const file = path.join(this.#folder, 'cookies')
+    // Several may run at once.
+    const file = path.join(this.#folder, `cookies-${this.#runs++}`)
     fs.writeFileSync(file, cookies.join('\n'))
     const script = path.join(__dirname, 'cookies.lua')
     const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url, '--', file]
     const wrk = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.#process = wrk
+    this.#processes.add(wrk)
     let output = ''
     wrk.stdout.on('data', chunk => {
       output += chunk
     })
     await once(wrk, 'close')
+    this.#processes.delete(wrk)
     return readWrk(output)
   }
 
   #end() {
-    this.#process?.kill('SIGKILL')
+    for (const wrk of this.#processes) wrk.kill('SIGKILL')
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 }

@@ -68,27 +68,38 @@ class Results {
 
   /**
    * @param {string} app
+   * @param {number} processes
    * @returns {number[] | undefined} requests a second, one value a round
    */
-  appRates(app) {
-    return this.apps.find(series => series.app === app)?.turns.map(({ rate }) => rate)
+  appRates(app, processes) {
+    return this.#appTurns(app, processes)?.map(({ rate }) => rate)
   }
 
   /**
    * @param {string} ours
    * @param {string} rival
+   * @param {number} processes
    * @returns {number | undefined}
    */
-  appRatio(ours, rival) {
-    return medianRatio(this.appRates(ours), this.appRates(rival))
+  appRatio(ours, rival, processes) {
+    return medianRatio(this.appRates(ours, processes), this.appRates(rival, processes))
   }
 
   /**
    * @param {string} app
-   * @returns {number} µs of the app's process a request
+   * @param {number} processes
    */
-  appCpu(app) {
-    const turns = this.apps.find(series => series.app === app)?.turns ?? []
+  #appTurns(app, processes) {
+    return this.apps.find(series => series.app === app && series.processes === processes)?.turns
+  }
+
+  /**
+   * @param {string} app
+   * @param {number} processes
+   * @returns {number} µs of the app's processes a request
+   */
+  appCpu(app, processes) {
+    const turns = this.#appTurns(app, processes) ?? []
     return (sum(turns.map(({ cpuMs }) => cpuMs)) / sum(turns.map(({ requests }) => requests))) * 1000
   }
 

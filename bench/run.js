@@ -109,8 +109,10 @@ async function fillIn(results, contenders, ids, load, cleanup) {
   if (plan.measurements.includes('memory')) results.memory = await measureMemory(contenders, plan.memory)
   for (const contender of contenders) await contender.close()
   if (!plan.measurements.includes('apps')) return
-  progress(`Express apps, ${plan.apps.connections} connections`)
-  results.apps = await measureApps(contenders, ids.slice(0, APP_SESSIONS), load, plan.apps, cleanup)
+  for (const crowd of plan.apps.crowds) {
+    progress(`Express apps, ${crowd.processes} processes, ${crowd.connections} connections`)
+    results.apps.push(...(await measureApps(contenders, ids.slice(0, APP_SESSIONS), load, plan.apps, crowd, cleanup)))
+  }
 }
 
 /**

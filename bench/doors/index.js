@@ -26,7 +26,9 @@ const path = require('node:path')
 
 /** @typedef {Door & { file: string }} OpenableDoor */
 
-const KEYS = ['middleware', 'express-session-connect-pg-simple', 'express-session-store']
+/** The door that is no door of ours. */
+const EXPRESS_SESSION = 'express-session-connect-pg-simple'
+const KEYS = ['middleware', EXPRESS_SESSION, 'express-session-store']
 
 /** @returns {OpenableDoor[]} */
 function doors() {
@@ -34,4 +36,4 @@ function doors() {
   return files.map(file => ({ ...require(file), file }))
 }
 
-module.exports = { doors }
+module.exports = { EXPRESS_SESSION, doors }

@@ -3,7 +3,7 @@
 // The report as tables, whatever they are written in. Ratios come first: they say the same on other machines.
 
 const { COOKIES_ONLY } = require('../apps.js')
-const { doors } = require('../doors/index.js')
+const { EXPRESS_SESSION, doors } = require('../doors/index.js')
 const { median } = require('../stats.js')
 
 /** @typedef {import('../goals.js').Verdict} Verdict */
@@ -25,7 +25,7 @@ function tables(results, verdicts) {
   return [
     goalTable(verdicts),
     ...operations.map(operation => ratioTable(results, operation)),
-    ...appTable(results),
+    ...results.plan.apps.crowds.flatMap(crowd => appTable(results, crowd)),
     ...memoryTable(results),
     ...operations.flatMap(operation => figureTables(results, operation))
   ]
@@ -93,21 +93,33 @@ function byInFlight(results, operation, title, cell) {
 
 /**
  * @param {Results} results
+ * @param {import('../plan.js').Crowd} crowd
  * @returns {Table[]}
  */
-function appTable(results) {
-  if (results.apps.length === 0) return []
-  const header = ['the guard', 'of cookies only', 'of pg-promise', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs a request']
-  const rows = results.apps.map(({ app, turns }) => [
-    [...results.contestants, ...doors()].find(({ key }) => key === app)?.name ?? app,
-    share(results.appRatio(app, COOKIES_ONLY)),
-    share(results.appRatio(app, 'pg-promise')),
+function appTable(results, { processes, connections }) {
+  const measured = results.apps.filter(series => series.processes === processes)
+  if (measured.length === 0) return []
+  const rivals = [COOKIES_ONLY, 'pg-promise', EXPRESS_SESSION]
+  const figures = ['requests/s', 'p50 ms', 'p99 ms', 'CPU µs a request']
+  const header = ['the guard', ...rivals.map(rival => `of ${nameOf(results, rival)}`), ...figures]
+  const rows = measured.map(({ app, turns }) => [
+    nameOf(results, app),
+    ...rivals.map(rival => share(results.appRatio(app, rival, processes))),
     withSpread(turns.map(({ rate }) => rate)),
     fixed(median(turns.map(({ p50 }) => p50))),
     fixed(median(turns.map(({ p99 }) => p99))),
-    fixed(results.appCpu(app))
+    fixed(results.appCpu(app, processes))
   ])
-  return [{ title: `Express 5 apps, ${results.plan.apps.connections} connections`, header, rows }]
+  const among = processes === 1 ? 'one process' : `${processes} processes, one a core`
+  return [{ title: `Express 5 apps, ${among}, ${connections} connections`, header, rows }]
+}
+
+/**
+ * @param {Results} results
+ * @param {string} app
+ */
+function nameOf(results, app) {
+  return [...results.contestants, ...doors()].find(({ key }) => key === app)?.name ?? app
 }
 
 /**
