@@ -7,6 +7,7 @@ const { describe, test } = require('node:test')
 const { init } = require('../index.js')
 const { eventually } = require('./support/eventually.js')
 const { useDatabase } = require('./support/place.js')
+const { startProxy } = require('./support/proxy.js')
 const { runScript } = require('./support/script.js')
 
 const database = useDatabase('prune')
@@ -67,6 +68,21 @@ for (const [name, make] of TABLES) {
     assert.equal(await sessions.prune(), 0)
   })
 }
+
+test('a long way to the server makes no smaller pieces', async t => {
+  const place = await database.emptySchema(t)
+  const proxy = await startProxy(t, place.url)
+  const sessions = await place.sessions({ fields: { user_id: 'INT' }, pruneInterval: false }, proxy.url)
+  // Ten rows a block.
+  await place.query('ALTER TABLE sess SET (fillfactor = 10)')
+  await fill(place, 3_000)
+  proxy.state.delay = 10
+  const { batches } = sessions.stats()
+
+  assert.equal(await sessions.prune(), 1_500)
+
+  assert.ok(sessions.stats().batches - batches < 60, `${sessions.stats().batches - batches} pieces for 300 blocks`)
+})
 
 test('a table with an odd name, in a schema, unprepared, on one connection', async t => {
   const place = await database.emptySchema(t)

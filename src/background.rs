@@ -15,7 +15,7 @@ use crate::pieces::run_piece;
 use crate::road::Road;
 use crate::table::Table;
 
-/// How long a piece should take: a processor that it keeps busy is what validations wait for, so it must be about as
+/// How long a piece should take the server: a processor that it keeps busy is what validations wait for, so it must be about as
 /// long as they take themselves (`npm run bench:prune`).
 const TARGET: Duration = Duration::from_millis(1);
 /// Between two pieces, at least.
@@ -28,6 +28,8 @@ const TURN_PAUSE: Duration = Duration::from_millis(50);
 const TURNS_TRIED: u32 = 4;
 
 const FIRST_BLOCKS: i64 = 32;
+/// So many are read in a tenth of [`TARGET`]: a piece of them that takes longer was waiting, and a smaller one would, too.
+const FEWEST_BLOCKS: i64 = 8;
 const MOST_BLOCKS: i64 = 8_192;
 const FIRST_ROWS: i64 = 500;
 const MOST_ROWS: i64 = 5_000;
@@ -89,12 +91,11 @@ impl Pruner {
         let (mut block, mut gone) = (0, 0);
         while block < end && !self.closing.is_set() && !stop.is_set() {
             let piece = Piece { block, blocks: pace.blocks, rows: pace.rows };
-            let begin = Instant::now();
             let pruned = self.piece(road, piece).await?;
             let pause = if pruned.was_our_turn {
                 gone += pruned.gone.unsigned_abs();
-                block += pace.next(piece, &pruned, begin.elapsed());
-                pause_after(begin.elapsed())
+                block += pace.next(piece, &pruned);
+                pause_after(pruned.took)
             } else {
                 TURN_PAUSE
             };
@@ -192,18 +193,18 @@ impl Default for Pace {
 
 impl Pace {
     /// Adapts, and says how many blocks further the next piece begins.
-    fn next(&mut self, piece: Piece, pruned: &Pruned, took: Duration) -> i64 {
+    fn next(&mut self, piece: Piece, pruned: &Pruned) -> i64 {
         let is_full = pruned.found >= piece.rows;
-        if took > TARGET {
+        if pruned.took > TARGET {
             (self.blocks, self.rows) = (self.blocks / 2, self.rows / 2);
-        } else if took < TARGET / 2 {
+        } else if pruned.took < TARGET / 2 {
             (self.blocks, self.rows) = (self.blocks * 2, self.rows * 2);
         }
         if is_full {
             // What was not reached is looked at again: the fewer blocks, the less.
             self.blocks = piece.blocks / 2;
         }
-        self.blocks = self.blocks.clamp(1, MOST_BLOCKS);
+        self.blocks = self.blocks.clamp(FEWEST_BLOCKS, MOST_BLOCKS);
         self.rows = self.rows.clamp(FEWEST_ROWS, MOST_ROWS);
         // Somebody holds all that was found: it is left for another time.
         let is_stuck = pruned.gone == 0;

@@ -10,6 +10,8 @@
 //! lock, held from piece to piece, would be lost behind a transaction pooler. Rows that somebody holds are skipped: no
 //! piece ever waits. Nor for the disk: whatever a crash brings back is removed again.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -47,6 +49,8 @@ pub(crate) struct Pruned {
     pub(crate) found: i64,
     /// How many it removed.
     pub(crate) gone: i64,
+    /// How long the server was at it. The way there and back is no work, and says nothing about the next piece.
+    pub(crate) took: Duration,
 }
 
 pub(crate) struct Prune {
@@ -60,10 +64,12 @@ impl Prune {
 
     pub(crate) fn pruned(rows: &[Row]) -> Result<Pruned, Error> {
         let row = rows.first().ok_or_else(|| Error::internal("prune was not answered"))?;
+        let microseconds: i64 = row.try_get("took")?;
         Ok(Pruned {
             was_our_turn: row.try_get("mine")?,
             found: row.try_get("found")?,
             gone: row.try_get("gone")?,
+            took: Duration::from_micros(u64::try_from(microseconds).unwrap_or(0)),
         })
     }
 }
@@ -186,8 +192,10 @@ fn sql(table: &Table) -> String {
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
          WHERE s.sess_id = ANY(ARRAY(SELECT sess_id FROM found)) AND NOT ({is_live}) \
          ORDER BY s.sess_id FOR UPDATE SKIP LOCKED), {removal} \
-         SELECT (SELECT mine FROM turn) AS mine, (SELECT count(*) FROM found) AS found, \
-         (SELECT count(*) FROM gone) AS gone",
+         SELECT mine, found, gone, \
+         (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint AS took \
+         FROM (SELECT (SELECT mine FROM turn) AS mine, (SELECT count(*) FROM found) AS found, \
+         (SELECT count(*) FROM gone) AS gone OFFSET 0) AS done",
         key = key(Purpose::Prune, &table.sql_name),
         name = table.sql_name,
         is_live = is_live(table),
