@@ -552,6 +552,23 @@ describe('failures', () => {
     assert.equal((await browser.get('/private')).json(), 'secret')
   })
 
+  test('a session that could not be read is known to be over once destroy has ended it', async t => {
+    const routes = {
+      'POST /recovered': async (/** @type {any} */ req, /** @type {any} */ res) => {
+        await place.query('ALTER TABLE away RENAME TO sess')
+        res.json([await req.sessions.destroy(), await req.sessions.extend()])
+      }
+    }
+    const sessionOptions = { onError() {} }
+    const { place, browser } = await open(t, { options: { onError: 'anonymous' }, sessionOptions, routes })
+    await browser.post('/login', { user_id: 7 })
+    await place.query('ALTER TABLE sess RENAME TO away')
+
+    assert.deepEqual((await browser.post('/recovered')).json(), [true, false])
+
+    assert.equal(browser.cookies.size, 0)
+  })
+
   test('an error of a handler is not taken for one of ours', async t => {
     const routes = {
       'GET /broken': () => {

@@ -20,11 +20,13 @@ const { withCode } = require('../errors.js')
  *   readonly cookieHeader: unknown,
  *   readonly isHttps: boolean,
  *   readonly isSent: boolean,
+ *   readonly isFinal: boolean,
  *   session: Row | null,
  *   whenSent(write: () => void): void,
  *   write(cookie: Cookie): void
- * }} Exchange `isSent`: it is too late for a cookie; `session`: what the app sees; `whenSent`: has it written when the headers
- *   go out, once, however often it is asked; `write`: gives the answer the cookie, and keeps it out of caches
+ * }} Exchange `isSent`: it is too late for a cookie; `isFinal`: a cookie is written at once, and not taken back; `session`:
+ *   what the app sees; `whenSent`: has it written when the headers go out, once, however often it is asked; `write`: gives
+ *   the answer the cookie, and keeps it out of caches
  */
 
 class RequestSessions {
@@ -41,6 +43,8 @@ class RequestSessions {
   #failure
   /** What the answer does to the cookie: nothing, take it away, give this row's. @type {undefined | null | Row} */
   #change
+  /** The session that this request began last. @type {Row | undefined} */
+  #begun
 
   /**
    * @param {any} sessions
@@ -83,15 +87,16 @@ class RequestSessions {
   async create(values) {
     this.#refuseLate('create')
     const row = await this.#sessions.create(values)
-    const [session, change] = [this.#exchange.session, this.#change]
+    const [session, change, begun] = [this.#exchange.session, this.#change, this.#begun]
     try {
       this.#refuseLate('create')
-      // First, so that the cookie goes along if the headers go out while the old session is ended.
-      this.#give(row)
-      await this.#end(session)
+      await this.#replace(session, row)
     } catch (error) {
-      this.#exchange.session = session
-      this.#change = change
+      if (this.#begun === row) {
+        this.#exchange.session = session
+        this.#change = change
+        this.#begun = begun
+      }
       await this.#sessions.destroy(row.sess_id)
       throw error
     }
@@ -101,30 +106,34 @@ class RequestSessions {
   }
 
   /** @param {unknown} values */
-  async update(values) {
-    return this.#follow(await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.update(id, values)))
+  update(values) {
+    return this.#onLive(null, async id => this.#hear(id, await this.#sessions.update(id, values)))
   }
 
-  async extend() {
-    const isLive = await this.#onLive(false, (/** @type {string} */ id) => this.#sessions.extend(id))
-    if (!isLive) this.#follow(null)
-    // Only the database knows the new end.
-    else this.#follow(await this.#sessions.validate(this.#exchange.session?.sess_id))
-    return isLive
+  extend() {
+    return this.#onLive(false, async id => {
+      const isLive = await this.#sessions.extend(id)
+      // Only the database knows the new end.
+      this.#hear(id, isLive ? await this.#read(id) : null)
+      return isLive
+    })
   }
 
   async refresh() {
     this.#refuseLate('refresh')
-    const row = await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.refresh(id))
-    // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
-    this.#refuseLate('refresh')
-    return this.#follow(row)
+    return this.#onLive(null, async id => {
+      const row = await this.#sessions.refresh(id)
+      // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
+      this.#refuseLate('refresh')
+      return this.#hear(id, row)
+    })
   }
 
   async destroy() {
+    const begun = this.#begun
     const id = this.#exchange.session?.sess_id ?? this.#sent
     const wasLive = id === undefined ? false : await this.#destroy(id)
-    this.#takeAway()
+    this.#takeAway(begun)
     return wasLive
   }
 
@@ -153,8 +162,11 @@ class RequestSessions {
   async destroyAll(where, options) {
     const count = await this.#sessions.destroyAll(where, options)
     // This session may have been among them.
+    const begun = this.#begun
     const id = this.#exchange.session?.sess_id
-    if (count > 0 && id !== undefined && (await this.#sessions.validate(id)) === null) this.#takeAway()
+    if (count > 0 && id !== undefined && (await this.#read(id)) === null) {
+      this.#takeAway(begun)
+    }
     return count
   }
 
@@ -199,28 +211,65 @@ class RequestSessions {
   }
 
   /**
+   * The row. Not by `validate`, which may give the session a new id: the headers may have been sent.
+   *
+   * @param {string} id
+   * @returns {Promise<Row | null>}
+   */
+  #read(id) {
+    return this.#sessions.update(id, {})
+  }
+
+  /**
+   * What came of a call for the session of this id. If the request has another session or id by now, it has come too late
+   * to say anything of that one.
+   *
+   * @param {string} id
+   * @param {Row | null} row
+   */
+  #hear(id, row) {
+    const now = this.#exchange.session?.sess_id
+    if (now === id || (now !== undefined && now === row?.sess_id)) this.#follow(row)
+    return row
+  }
+
+  /**
    * The session is this one now; `null`: it has ended.
    *
    * @param {Row | null} row
    */
   #follow(row) {
     this.#exchange.session = row
-    if (row === null) return null
+    if (row === null) return
     const isKnown = row.sess_id === this.#sent?.toLowerCase() && timeOf(row) === this.#sentExpiry
-    return isKnown ? row : this.#give(row)
+    if (!isKnown) this.#changeCookie(row)
+  }
+
+  /**
+   * @param {Row | null} session the one until now
+   * @param {Row} row of the new one
+   */
+  async #replace(session, row) {
+    // The cookie first, if that can be taken back, so that it goes along if the headers go out meanwhile.
+    if (!this.#exchange.isFinal) this.#begin(row)
+    await this.#end(session)
+    if (this.#exchange.isFinal) this.#begin(row)
   }
 
   /** @param {Row} row */
-  #give(row) {
+  #begin(row) {
+    this.#begun = row
     this.#exchange.session = row
     this.#changeCookie(row)
-    return row
   }
 
-  #takeAway() {
+  /** @param {Row | undefined} begun what this request had begun when the session that has ended was its own */
+  #takeAway(begun) {
+    if (this.#begun !== begun) return
     const mayHaveCookie = this.#sent !== undefined || this.#change
     this.#exchange.session = null
     this.#sent = undefined
+    this.#failure = undefined
     if (mayHaveCookie) this.#changeCookie(null)
   }
 
