@@ -4,12 +4,14 @@
 // framework is.
 
 const { isDate } = require('node:util/types')
+const { checkCall } = require('../abortable.js')
 const { withCode } = require('../errors.js')
 
 /**
  * @typedef {import('./cookie.js').SessionCookie} SessionCookie
  * @typedef {import('./cookie.js').Cookie} Cookie
  * @typedef {{ [column: string]: any }} Row
+ * @typedef {{ signal?: AbortSignal } | undefined} CallOptions
  * @typedef {{ isAlwaysDue: boolean, isDue: (row: Row) => boolean }} Extending whether a request extends its session
  */
 
@@ -83,21 +85,24 @@ class RequestSessions {
     return own.#failure
   }
 
-  /** @param {unknown} values */
-  async create(values) {
+  /**
+   * @param {unknown} values
+   * @param {CallOptions} [options]
+   */
+  async create(values, options) {
     this.#refuseLate('create')
-    const row = await this.#sessions.create(values)
+    const row = await this.#sessions.create(values, options)
     const [session, change, begun] = [this.#exchange.session, this.#change, this.#begun]
     try {
       this.#refuseLate('create')
-      await this.#replace(session, row)
+      await this.#replace(session, row, options)
     } catch (error) {
       if (this.#begun === row) {
         this.#exchange.session = session
         this.#change = change
         this.#begun = begun
       }
-      await this.#sessions.destroy(row.sess_id)
+      await this.#discard(row, options)
       throw error
     }
     this.#sent = undefined
@@ -105,45 +110,56 @@ class RequestSessions {
     return row
   }
 
-  /** @param {unknown} values */
-  update(values) {
-    return this.#onLive(null, async id => this.#hear(id, await this.#sessions.update(id, values)))
+  /**
+   * @param {unknown} values
+   * @param {CallOptions} [options]
+   */
+  update(values, options) {
+    return this.#onLive(null, options, async id => this.#hear(id, await this.#sessions.update(id, values, options)))
   }
 
-  extend() {
-    return this.#onLive(false, async id => {
-      const isLive = await this.#sessions.extend(id)
+  /** @param {CallOptions} [options] */
+  extend(options) {
+    return this.#onLive(false, options, async id => {
+      const isLive = await this.#sessions.extend(id, options)
       // Only the database knows the new end.
-      this.#hear(id, isLive ? await this.#read(id) : null)
+      this.#hear(id, isLive ? await this.#read(id, options) : null)
       return isLive
     })
   }
 
-  async refresh() {
+  /** @param {CallOptions} [options] */
+  async refresh(options) {
     this.#refuseLate('refresh')
-    return this.#onLive(null, async id => {
-      const row = await this.#sessions.refresh(id)
+    return this.#onLive(null, options, async id => {
+      const row = await this.#sessions.refresh(id, options)
       // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
       this.#refuseLate('refresh')
       return this.#hear(id, row)
     })
   }
 
-  async destroy() {
+  /** @param {CallOptions} [options] */
+  async destroy(options) {
+    checkCall(options)
     const begun = this.#begun
     const id = this.#exchange.session?.sess_id ?? this.#sent
-    const wasLive = id === undefined ? false : await this.#destroy(id)
+    const wasLive = id === undefined ? false : await this.#destroy(id, options)
     this.#takeAway(begun)
     return wasLive
   }
 
-  /** @param {string} id */
-  async #destroy(id) {
+  /**
+   * @param {string} id
+   * @param {CallOptions} options
+   */
+  async #destroy(id, options) {
     try {
-      return await this.#sessions.destroy(id)
+      return await this.#sessions.destroy(id, options)
     } catch (error) {
+      const isAborted = error === options?.signal?.reason
       // It could not be asked before, either: this is no failure of the handler's.
-      throw this.#failure === undefined ? error : unavailable(error)
+      throw this.#failure === undefined || isAborted ? error : unavailable(error)
     }
   }
 
@@ -157,14 +173,14 @@ class RequestSessions {
 
   /**
    * @param {unknown} where
-   * @param {unknown} [options]
+   * @param {CallOptions} [options]
    */
   async destroyAll(where, options) {
     const count = await this.#sessions.destroyAll(where, options)
     // This session may have been among them.
     const begun = this.#begun
     const id = this.#exchange.session?.sess_id
-    if (count > 0 && id !== undefined && (await this.#read(id)) === null) {
+    if (count > 0 && id !== undefined && (await this.#read(id, { signal: options?.signal })) === null) {
       this.#takeAway(begun)
     }
     return count
@@ -201,9 +217,11 @@ class RequestSessions {
   /**
    * @template T
    * @param {T} missing what comes of it without a session
+   * @param {CallOptions} options
    * @param {(id: string) => Promise<T>} work
    */
-  async #onLive(missing, work) {
+  async #onLive(missing, options, work) {
+    checkCall(options)
     // Nobody knows whether there is a session: this is no place to say that there is none.
     if (this.#failure !== undefined) throw unavailable(this.#failure)
     const id = this.#exchange.session?.sess_id
@@ -214,10 +232,11 @@ class RequestSessions {
    * The row. Not by `validate`, which may give the session a new id: the headers may have been sent.
    *
    * @param {string} id
+   * @param {CallOptions} options
    * @returns {Promise<Row | null>}
    */
-  #read(id) {
-    return this.#sessions.update(id, {})
+  #read(id, options) {
+    return this.#sessions.update(id, {}, options)
   }
 
   /**
@@ -248,11 +267,12 @@ class RequestSessions {
   /**
    * @param {Row | null} session the one until now
    * @param {Row} row of the new one
+   * @param {CallOptions} options
    */
-  async #replace(session, row) {
+  async #replace(session, row, options) {
     // The cookie first, if that can be taken back, so that it goes along if the headers go out meanwhile.
     if (!this.#exchange.isFinal) this.#begin(row)
-    await this.#end(session)
+    await this.#end(session, options)
     if (this.#exchange.isFinal) this.#begin(row)
   }
 
@@ -277,10 +297,24 @@ class RequestSessions {
    * Ends the session that the request came with: a new one must not be known to whoever knew that one.
    *
    * @param {Row | null} session
+   * @param {CallOptions} options
    */
-  async #end(session) {
+  async #end(session, options) {
     const id = session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
-    if (id !== undefined) await this.#sessions.destroy(id)
+    if (id !== undefined) await this.#sessions.destroy(id, options)
+  }
+
+  /**
+   * Ends a session that nobody was told of.
+   *
+   * @param {Row} row
+   * @param {CallOptions} options
+   */
+  async #discard({ sess_id: id }, options) {
+    const ending = this.#sessions.destroy(id)
+    if (!options?.signal?.aborted) return ending
+    // Nobody waits for it. If it fails, the session expires unused, as after any create that was aborted.
+    ending.catch(() => {})
   }
 
   /** @param {null | Row} change */
