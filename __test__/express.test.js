@@ -655,6 +655,41 @@ describe('requireSession', () => {
     assert.deepEqual(await statuses({ user_id: 7 }), [403, 403, 200, 200, 500])
   })
 
+  for (const [what, reason] of Object.entries({
+    nothing: undefined,
+    null: null,
+    '"route"': 'route',
+    '"router"': 'router'
+  })) {
+    for (const [name, framework] of Object.entries({ 'Express 4': express4, 'Express 5': express })) {
+      test(`where that rejects with ${what} lets nobody pass: ${name}`, async t => {
+        const place = await database.emptySchema(t)
+        const sessions = await place.sessions({ fields: FIELDS })
+        const app = framework()
+        app.use(sessionMiddleware(sessions), requireSession({ where: () => Promise.reject(reason) }), page)
+        app.use(
+          (/** @type {any} */ _error, /** @type {any} */ _req, /** @type {any} */ res, /** @type {any} */ _next) => {
+            res.status(500).end('an error')
+          }
+        )
+        const { sess_id } = await sessions.create({ user_id: 7 })
+
+        assert.deepEqual(await ask(await serve(t, app), `sid=${sess_id}`), [500, 'an error'])
+      })
+    }
+  }
+
+  test('without a session nobody passes, whatever the app put in its place', async t => {
+    for (const nothing of [undefined, false, '']) {
+      const forget = (/** @type {any} */ req, /** @type {any} */ _res, /** @type {any} */ next) => {
+        req.session = nothing
+        next()
+      }
+      const { browser } = await open(t, { routes: { 'GET /a': [forget, requireSession(), page] } })
+      assert.equal((await browser.get('/a')).status, 401)
+    }
+  })
+
   test('without the middleware is an error', async t => {
     const origin = await serve(t, (req, res) =>
       requireSession()(req, res, error => res.end(String(/** @type {any} */ (error)?.message)))
