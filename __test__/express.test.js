@@ -604,6 +604,28 @@ describe('failures', () => {
 
     assert.equal((await new Browser(await serve(t, app)).get('/')).json(), null)
   })
+
+  test('mounted for other sessions, too, it refuses: nobody passes with a session of the first', async t => {
+    const place = await database.emptySchema(t)
+    const customers = await place.sessions({ fields: FIELDS })
+    const staff = await place.sessions({ fields: FIELDS, tableName: 'staff' })
+    const app = express()
+    app.use(sessionMiddleware(customers))
+    app.use('/staff', sessionMiddleware(staff, { name: 'staff' }), requireSession())
+    app.use((/** @type {any} */ req, /** @type {any} */ res) => res.json(req.session.user_id))
+    app.use((/** @type {any} */ error, /** @type {any} */ _req, /** @type {any} */ res, /** @type {any} */ _next) =>
+      res.status(500).end(error.message)
+    )
+    const browser = new Browser(await serve(t, app))
+    const { sess_id } = await customers.create({ user_id: 7 })
+    browser.cookies.set('sid', sess_id)
+
+    assert.equal((await browser.get('/')).json(), 7)
+    const { status, text } = await browser.get('/staff')
+
+    assert.equal(status, 500)
+    assert.match(text, /^req\.session is taken/)
+  })
 })
 
 describe('requireSession', () => {

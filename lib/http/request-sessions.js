@@ -77,6 +77,16 @@ class RequestSessions {
   }
 
   /**
+   * Whether it is of these sessions.
+   *
+   * @param {unknown} own what a request has
+   * @param {unknown} sessions
+   */
+  static isOf(own, sessions) {
+    return own instanceof RequestSessions && own.#sessions === sessions
+  }
+
+  /**
    * Why it is not known whether there is a session.
    *
    * @param {RequestSessions} own
