@@ -6,7 +6,6 @@ const { Door } = require('./lib/http/door.js')
 const { Guard } = require('./lib/http/guard.js')
 const { NodeExchange } = require('./lib/http/node-exchange.js')
 const { SessionReader } = require('./lib/http/reader.js')
-const { RequestSessions } = require('./lib/http/request-sessions.js')
 
 /** @typedef {(error?: unknown) => void} Next */
 
@@ -25,7 +24,7 @@ function sessionMiddleware(sessions, options = {}) {
    * @param {Next} next
    */
   return function session(req, res, next) {
-    if (req.sessions instanceof RequestSessions) return next()
+    if (door.hasOpened(req.sessions)) return next()
     if (req.session !== undefined) {
       return next(
         new Error('req.session is taken: pg-sess-rs/express does not go together with another session middleware')

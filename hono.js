@@ -6,7 +6,6 @@ const { describe } = require('./lib/errors.js')
 const { Door, checkObject } = require('./lib/http/door.js')
 const { Guard } = require('./lib/http/guard.js')
 const { HonoExchange } = require('./lib/http/hono-exchange.js')
-const { RequestSessions } = require('./lib/http/request-sessions.js')
 
 /** @typedef {() => Promise<void>} Next */
 
@@ -28,7 +27,7 @@ function sessionMiddleware(sessions, options = {}) {
    * @param {Next} next
    */
   return async function session(c, next) {
-    if (c.get('sessions') instanceof RequestSessions) return next()
+    if (door.hasOpened(c.get('sessions'))) return next()
     if (c.get('session') !== undefined) {
       throw new Error('session is taken: pg-sess-rs/hono does not go together with another session middleware')
     }

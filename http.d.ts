@@ -2,7 +2,7 @@
 
 // biome-ignore-all lint/suspicious/noExplicitAny: requests and answers are the framework's
 
-import type { Row } from 'pg-sess-rs'
+import type { CallOptions, DestroyAllOptions, ListOptions, Row } from 'pg-sess-rs'
 
 // biome-ignore lint/complexity/noUselessEmptyExport: without it, a declaration file exports all that it declares
 export {}
@@ -46,12 +46,17 @@ export type SessionWhere = { [K in keyof Fields]?: Input<Fields[K]> | null | rea
  *
  * Errors are those of `Sessions`. Without a session, the methods that need one resolve to `null` or `false`; if it is not
  * known whether there is one (see {@link SessionMiddlewareOptions.onError}) they reject with status 503.
+ *
+ * Each takes a signal as its last argument, among its options where it has some. A call that is aborted leaves `req.session`
+ * and the cookie as they were. Whether it happened all the same, the browser's next request shows.
  */
 export interface RequestSessions {
   /**
    * Begins a session, always with a new id, and ends the one that the request came with: call it at each log-in.
    *
    * @param values - the fields by name
+   * @param options - a signal. Aborted, it gives the browser no cookie: the new session is ended, or expires unused, and
+   *   the one from before may have ended
    * @returns the new session's row, which is `req.session` from then on
    * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent: the browser could not be told, and no session is
    *   left behind
@@ -66,27 +71,35 @@ export interface RequestSessions {
    * })
    * ```
    */
-  create(values: SessionValues): Promise<SessionRow>
+  create(values: SessionValues, options?: CallOptions): Promise<SessionRow>
   /**
    * Changes the named fields of the session, and nothing else of it.
    *
    * @param values - `undefined` means unchanged, `null` is NULL
+   * @param options - a signal. Aborted, the fields may have changed, and `req.session` shows what they were
    * @returns its row, or `null` if it has ended
    */
-  update(values: SessionValues): Promise<SessionRow | null>
-  /** Gives the session its full length again; `false` if it has ended. After the headers were sent, the cookie stays. */
-  extend(): Promise<boolean>
+  update(values: SessionValues, options?: CallOptions): Promise<SessionRow | null>
+  /**
+   * Gives the session its full length again; `false` if it has ended. After the headers were sent, the cookie stays.
+   *
+   * @param options - a signal. Aborted, the session may live longer than its cookie, until it is extended again
+   */
+  extend(options?: CallOptions): Promise<boolean>
   /**
    * Gives the session a new id and the browser a new cookie: call it when a user's rights change. Requests that are under
    * way with the old id go on for a while.
    *
+   * @param options - a signal. Aborted, the session may have a new id, which the browser gets with its next request, if
+   *   that comes within `refreshGrace`
    * @throws `code` `PGSESS_HEADERS_SENT` after the headers were sent
    */
-  refresh(): Promise<SessionRow | null>
+  refresh(options?: CallOptions): Promise<SessionRow | null>
   /**
    * Ends the session and takes the cookie away. Works after the headers were sent, too; only the cookie stays then, and
    * opens nothing.
    *
+   * @param options - a signal. Aborted, the session may live on, and the browser keeps its cookie
    * @returns `false` if there was none
    *
    * @example
@@ -97,19 +110,20 @@ export interface RequestSessions {
    * })
    * ```
    */
-  destroy(): Promise<boolean>
+  destroy(options?: CallOptions): Promise<boolean>
   /**
    * The live sessions whose fields have these values, newest first, such as those of one user.
    *
-   * @param options - `limit`: how many at most, 1_000 if you do not say
+   * @param options - `limit`: how many at most, 1_000 if you do not say; `all`: everyone's, with `{}`; a signal
    */
-  list(where: SessionWhere, options?: object): Promise<ListedSession[]>
+  list(where: SessionWhere, options?: ListOptions & { all?: boolean }): Promise<ListedSession[]>
   /**
    * Ends the live sessions whose fields have these values; how many. If this request's is among them, it has none from
    * then on.
    *
    * @param options - `except`: session ids that live on (`req.session.sess_id`: sign out everywhere else); `only`: the
-   *   handle of the one to end
+   *   handle of the one to end; `all`: everyone's, with `{}`; a signal. Aborted, some may have ended, this request's among
+   *   them, and the browser keeps its cookie
    *
    * @example
    * ```js
@@ -118,7 +132,7 @@ export interface RequestSessions {
    * await req.sessions.destroyAll({ user_id }, { only: req.body.handle }) // that device
    * ```
    */
-  destroyAll(where: SessionWhere, options?: { except?: unknown; only?: string }): Promise<number>
+  destroyAll(where: SessionWhere, options?: DestroyAllOptions & { all?: boolean }): Promise<number>
   /** The handle of this request's session, to mark it in a list; `null` without one. It asks no server. */
   handle(): string | null
 }

@@ -5,7 +5,6 @@
 const { Door } = require('./lib/http/door.js')
 const { Guard } = require('./lib/http/guard.js')
 const { NodeExchange } = require('./lib/http/node-exchange.js')
-const { RequestSessions } = require('./lib/http/request-sessions.js')
 
 /** @typedef {() => Promise<unknown>} Next */
 
@@ -23,7 +22,7 @@ function sessionMiddleware(sessions, options = {}) {
    * @param {Next} next
    */
   return async function session(ctx, next) {
-    if (ctx.sessions instanceof RequestSessions) return next()
+    if (door.hasOpened(ctx.sessions)) return next()
     if (ctx.session !== undefined) {
       throw new Error('ctx.session is taken: pg-sess-rs/koa does not go together with another session middleware')
     }

@@ -8,6 +8,8 @@ const { getEventListeners } = require('node:events')
 const { describe, test } = require('node:test')
 const { setTimeout: pause } = require('node:timers/promises')
 const { createSession, destroySession, extendSession, init, validateSession } = require('pg-sess-rs')
+const apps = require('./support/apps.js')
+const { Browser } = require('./support/browser.js')
 const { eventually } = require('./support/eventually.js')
 const { startGate } = require('./support/gate.js')
 const { useDatabase } = require('./support/place.js')
@@ -286,6 +288,148 @@ describe('the functions of pg-sess', () => {
     assert.deepEqual((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }])
   })
 })
+
+/** Each method of `req.sessions`. */
+const METHODS = {
+  create: (sessions, options) => sessions.create({ user_id: 7 }, options),
+  update: (sessions, options) => sessions.update({ role: 'admin' }, options),
+  extend: (sessions, options) => sessions.extend(options),
+  refresh: (sessions, options) => sessions.refresh(options),
+  destroy: (sessions, options) => sessions.destroy(options),
+  list: (sessions, options) => sessions.list({ user_id: 1 }, options),
+  destroyAll: (sessions, options) => sessions.destroyAll({ user_id: 1 }, options)
+}
+
+describe('of a request', () => {
+  for (const [name, call] of Object.entries(METHODS)) {
+    test(`${name} with a signal that is aborted already asks nothing, with a session and without`, async t => {
+      const { sessions, request, browser } = await startApp(t)
+      const ask = () =>
+        request(async req => {
+          const [{ calls }, row] = [sessions.stats(), req.session]
+          await rejectsWith(REASON, call(req.sessions, { signal: AbortSignal.abort(REASON) }))
+          assert.equal(sessions.stats().calls, calls)
+          assert.equal(req.session, row)
+        })
+
+      assert.deepEqual(await ask(), [])
+      browser.cookies.clear()
+      assert.deepEqual(await ask(), [])
+    })
+
+    test(`${name} that is aborted under way leaves req.session and the cookie as they are`, async t => {
+      const { place, request } = await startApp(t)
+
+      const setCookies = await request(async req => {
+        const { session } = req
+        const controller = new AbortController()
+        const holder = await lockTable(place)
+        const given = call(req.sessions, { signal: controller.signal })
+        await waitsForLock(place)
+        controller.abort(REASON)
+        await rejectsWith(REASON, given)
+        await hasNoListeners(controller.signal)
+        assert.equal(req.session, session)
+        await holder.query('COMMIT')
+      })
+
+      assert.deepEqual(setCookies, [])
+    })
+
+    test(`${name} with a signal that is not aborted does what it does`, async t => {
+      const { request } = await startApp(t)
+      const { signal } = new AbortController()
+
+      await request(async req => {
+        await call(req.sessions, { signal: undefined })
+        await call(req.sessions, { signal })
+        await hasNoListeners(signal)
+      })
+    })
+
+    test(`${name} says what is wrong with its options, with a session and without`, async t => {
+      const { request, browser } = await startApp(t)
+      const ask = () =>
+        request(async req => {
+          await assert.rejects(call(req.sessions, { singal: 1 }), { name: 'TypeError', message: /"singal"/ })
+          await assert.rejects(call(req.sessions, { signal: 5 }), { name: 'TypeError', message: /^signal: / })
+          await assert.rejects(call(req.sessions, null), { name: 'TypeError', message: /^options: / })
+        })
+
+      assert.deepEqual(await ask(), [])
+      browser.cookies.clear()
+      assert.deepEqual(await ask(), [])
+    })
+  }
+
+  test('create, aborted while the session from before is ended, ends the new one and gives no cookie', async t => {
+    const { place, request } = await startApp(t)
+
+    const setCookies = await request(async req => {
+      const { session } = req
+      const controller = new AbortController()
+      const holder = await place.client()
+      await holder.query('BEGIN; SELECT FROM sess FOR UPDATE')
+      const given = METHODS.create(req.sessions, { signal: controller.signal })
+      await eventually(
+        async () => req.session.user_id,
+        user => user === 7
+      )
+      controller.abort(REASON)
+      await rejectsWith(REASON, given)
+      assert.equal(req.session, session)
+      await holder.query('COMMIT')
+    })
+
+    assert.deepEqual(setCookies, [])
+    const left = await eventually(
+      () => place.query('SELECT FROM sess WHERE user_id = 7'),
+      rows => rows.length === 0
+    )
+    assert.deepEqual(left, [])
+  })
+
+  test('destroy of a session that could not be read rejects with the signal’s reason, too', async t => {
+    const { place, request } = await startApp(t, { options: { onError: 'anonymous' }, onError() {} })
+    await place.query('ALTER TABLE sess RENAME TO away')
+
+    const setCookies = await request(async req => {
+      await place.query('ALTER TABLE away RENAME TO sess')
+      const controller = new AbortController()
+      const holder = await lockTable(place)
+      const given = METHODS.destroy(req.sessions, { signal: controller.signal })
+      await waitsForLock(place)
+      controller.abort(REASON)
+      await rejectsWith(REASON, given)
+      await holder.query('COMMIT')
+    })
+
+    assert.deepEqual(setCookies, [])
+  })
+})
+
+/** An app of Express, and what a browser that is logged in as user 1 is answered when a request of its does some work. */
+async function startApp(t, { options, ...sessionOptions } = {}) {
+  const place = await database.emptySchema(t)
+  let failure
+  let work
+  const routes = {
+    'POST /work': async (req, res) => {
+      failure = await work(req).catch(error => error)
+      res.json({})
+    }
+  }
+  const { sessions, origin } = await apps.start(t, place, { options, routes, sessionOptions })
+  const browser = new Browser(origin)
+  await browser.post('/login', { user_id: 1 })
+  const request = async given => {
+    work = given
+    const { setCookies } = await browser.post('/work')
+    assert.equal(failure, undefined)
+    return setCookies
+  }
+  return { place, sessions, browser, request }
+}
 
 /** Sessions with one session of user 1, and their connections on the server. */
 async function start(t) {

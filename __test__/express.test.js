@@ -552,6 +552,23 @@ describe('failures', () => {
     assert.equal((await browser.get('/private')).json(), 'secret')
   })
 
+  test('a session that could not be read is known to be over once destroy has ended it', async t => {
+    const routes = {
+      'POST /recovered': async (/** @type {any} */ req, /** @type {any} */ res) => {
+        await place.query('ALTER TABLE away RENAME TO sess')
+        res.json([await req.sessions.destroy(), await req.sessions.extend()])
+      }
+    }
+    const sessionOptions = { onError() {} }
+    const { place, browser } = await open(t, { options: { onError: 'anonymous' }, sessionOptions, routes })
+    await browser.post('/login', { user_id: 7 })
+    await place.query('ALTER TABLE sess RENAME TO away')
+
+    assert.deepEqual((await browser.post('/recovered')).json(), [true, false])
+
+    assert.equal(browser.cookies.size, 0)
+  })
+
   test('an error of a handler is not taken for one of ours', async t => {
     const routes = {
       'GET /broken': () => {
@@ -586,6 +603,28 @@ describe('failures', () => {
     app.get('/', (/** @type {any} */ req, /** @type {any} */ res) => res.json(req.session))
 
     assert.equal((await new Browser(await serve(t, app)).get('/')).json(), null)
+  })
+
+  test('mounted for other sessions, too, it refuses: nobody passes with a session of the first', async t => {
+    const place = await database.emptySchema(t)
+    const customers = await place.sessions({ fields: FIELDS })
+    const staff = await place.sessions({ fields: FIELDS, tableName: 'staff' })
+    const app = express()
+    app.use(sessionMiddleware(customers))
+    app.use('/staff', sessionMiddleware(staff, { name: 'staff' }), requireSession())
+    app.use((/** @type {any} */ req, /** @type {any} */ res) => res.json(req.session.user_id))
+    app.use((/** @type {any} */ error, /** @type {any} */ _req, /** @type {any} */ res, /** @type {any} */ _next) =>
+      res.status(500).end(error.message)
+    )
+    const browser = new Browser(await serve(t, app))
+    const { sess_id } = await customers.create({ user_id: 7 })
+    browser.cookies.set('sid', sess_id)
+
+    assert.equal((await browser.get('/')).json(), 7)
+    const { status, text } = await browser.get('/staff')
+
+    assert.equal(status, 500)
+    assert.match(text, /^req\.session is taken/)
   })
 })
 
@@ -636,6 +675,41 @@ describe('requireSession', () => {
     assert.deepEqual(await statuses({ user_id: 7, role: 'admin' }), [200, 200, 403, 200, 500])
     assert.deepEqual(await statuses({ user_id: 8, role: 'clerk' }), [403, 200, 403, 403, 500])
     assert.deepEqual(await statuses({ user_id: 7 }), [403, 403, 200, 200, 500])
+  })
+
+  for (const [what, reason] of Object.entries({
+    nothing: undefined,
+    null: null,
+    '"route"': 'route',
+    '"router"': 'router'
+  })) {
+    for (const [name, framework] of Object.entries({ 'Express 4': express4, 'Express 5': express })) {
+      test(`where that rejects with ${what} lets nobody pass: ${name}`, async t => {
+        const place = await database.emptySchema(t)
+        const sessions = await place.sessions({ fields: FIELDS })
+        const app = framework()
+        app.use(sessionMiddleware(sessions), requireSession({ where: () => Promise.reject(reason) }), page)
+        app.use(
+          (/** @type {any} */ _error, /** @type {any} */ _req, /** @type {any} */ res, /** @type {any} */ _next) => {
+            res.status(500).end('an error')
+          }
+        )
+        const { sess_id } = await sessions.create({ user_id: 7 })
+
+        assert.deepEqual(await ask(await serve(t, app), `sid=${sess_id}`), [500, 'an error'])
+      })
+    }
+  }
+
+  test('without a session nobody passes, whatever the app put in its place', async t => {
+    for (const nothing of [undefined, false, '']) {
+      const forget = (/** @type {any} */ req, /** @type {any} */ _res, /** @type {any} */ next) => {
+        req.session = nothing
+        next()
+      }
+      const { browser } = await open(t, { routes: { 'GET /a': [forget, requireSession(), page] } })
+      assert.equal((await browser.get('/a')).status, 401)
+    }
   })
 
   test('without the middleware is an error', async t => {

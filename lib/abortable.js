@@ -105,5 +105,16 @@ function abortable(options, call, signalOf = checkCallOptions) {
   }
 }
 
+/**
+ * The options of a call that may come to nothing without asking anybody.
+ *
+ * @param {unknown} options
+ */
+function checkCall(options) {
+  const signal = checkCallOptions(options)
+  if (signal?.aborted) throw signal.reason
+}
+
 exports.Abort = Abort
 exports.abortable = abortable
+exports.checkCall = checkCall

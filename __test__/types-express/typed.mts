@@ -47,6 +47,19 @@ app.get('/', async (req, res) => {
   const done: boolean = (await req.sessions.extend()) && (await req.sessions.destroy())
   const others: number = await req.sessions.destroyAll({ user_id: 1 }, { except: row.sess_id })
   const handles: string[] = (await req.sessions.list({ user_id: [1, 2] })).map(({ handle }) => handle)
+  const signal = AbortSignal.timeout(500)
+  await req.sessions.create({ user_id: 1 }, { signal })
+  await req.sessions.update({ role: null }, { signal: undefined })
+  await req.sessions.list({ user_id: 1 }, { limit: 10, signal })
+  await req.sessions.list({}, { all: true })
+  await req.sessions.destroyAll({ user_id: 1 }, { only: 'handle', signal })
+  const either: boolean = (await req.sessions.extend({ signal })) || (await req.sessions.destroy({ signal }))
+  // @ts-expect-error no such option
+  await req.sessions.refresh({ singal: signal })
+  // @ts-expect-error no signal
+  await req.sessions.destroy({ signal: 5 })
+  // @ts-expect-error no such option
+  await req.sessions.list({ user_id: 1 }, { only: 'handle' })
   // @ts-expect-error a listed session has no id
   ;(await req.sessions.list({ user_id: 1 }))[0]?.sess_id.length
   res.json({
@@ -55,6 +68,7 @@ app.get('/', async (req, res) => {
     until,
     updated,
     done,
+    either,
     others,
     handles,
     own: req.sessions.handle(),

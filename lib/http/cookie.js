@@ -178,8 +178,9 @@ class SessionCookie {
    */
   read(asked) {
     const header = asked.cookieHeader
+    if (typeof header !== 'string') return undefined
     const name = this.#name(asked)
-    if (typeof header !== 'string' || !header.includes(name)) return undefined
+    if (!header.includes(name)) return undefined
     const first = this.#idIn(header, name)
     if (first !== undefined) return first
     // There may be another of that name, set for another path or domain, or planted.

@@ -41,6 +41,15 @@ class Door {
     this.#extending = extending(rolling ? Sessions.extendInterval(checked) : undefined)
   }
 
+  /**
+   * Whether the request has been here before. One of other sessions has not: it would pass for one of these.
+   *
+   * @param {unknown} own what the request has
+   */
+  hasOpened(own) {
+    return RequestSessions.isOf(own, this.#sessions)
+  }
+
   /** @param {Exchange} exchange */
   open(exchange) {
     return new RequestSessions(this.#sessions, this.#cookie, exchange)

@@ -4,6 +4,7 @@
 
 const { STATUS_CODES } = require('node:http')
 const { describe } = require('../errors.js')
+const { isObject } = require('../options.js')
 const { toCondition } = require('./condition.js')
 const { checkOptions } = require('./door.js')
 const { RequestSessions, unavailable } = require('./request-sessions.js')
@@ -46,14 +47,30 @@ class Guard {
    * @param {Guarded} guarded
    * @returns {Promise<Refusal | undefined>} nothing: it may go on
    */
-  async judge({ method, sessions, session, request }) {
+  async judge(guarded) {
+    try {
+      return await this.#judge(guarded)
+    } catch (reason) {
+      // No error at all, and some words, tell a router to go on.
+      throw isObject(reason)
+        ? reason
+        : new Error('requireSession: where or redirect failed with what is no error', { cause: reason })
+    }
+  }
+
+  /**
+   * @param {Guarded} guarded
+   * @returns {Promise<Refusal | undefined>}
+   */
+  async #judge({ method, sessions, session, request }) {
     if (!(sessions instanceof RequestSessions)) {
       throw new Error(`requireSession: ${this.#missing} has to come before it`)
     }
     const failure = RequestSessions.failure(sessions)
     // Nobody knows whether there is a session, so this is not the place to say that there is none.
     if (failure !== undefined) throw unavailable(failure)
-    if (session === null) return this.#refuse(method, request)
+    // The app may have put something else in the place of null.
+    if (!session) return this.#refuse(method, request)
     return (await this.#fits(session)) ? undefined : plain(403)
   }
 

@@ -12,6 +12,7 @@ class HonoExchange {
   /** @type {(() => void) | undefined} */
   #write
   isSent = false
+  isFinal = false
 
   /**
    * @param {any} c

@@ -10,6 +10,7 @@ class NextExchange {
   session = null
   /** The store says it by an error. */
   isSent = false
+  isFinal = true
 
   /**
    * @param {any} store

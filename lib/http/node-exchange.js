@@ -15,6 +15,7 @@ class NodeExchange {
   #holder
   #isHttps
   #isListening = false
+  isFinal = false
 
   /**
    * @param {any} req

@@ -4,12 +4,14 @@
 // framework is.
 
 const { isDate } = require('node:util/types')
+const { checkCall } = require('../abortable.js')
 const { withCode } = require('../errors.js')
 
 /**
  * @typedef {import('./cookie.js').SessionCookie} SessionCookie
  * @typedef {import('./cookie.js').Cookie} Cookie
  * @typedef {{ [column: string]: any }} Row
+ * @typedef {{ signal?: AbortSignal } | undefined} CallOptions
  * @typedef {{ isAlwaysDue: boolean, isDue: (row: Row) => boolean }} Extending whether a request extends its session
  */
 
@@ -20,11 +22,13 @@ const { withCode } = require('../errors.js')
  *   readonly cookieHeader: unknown,
  *   readonly isHttps: boolean,
  *   readonly isSent: boolean,
+ *   readonly isFinal: boolean,
  *   session: Row | null,
  *   whenSent(write: () => void): void,
  *   write(cookie: Cookie): void
- * }} Exchange `isSent`: it is too late for a cookie; `session`: what the app sees; `whenSent`: has it written when the headers
- *   go out, once, however often it is asked; `write`: gives the answer the cookie, and keeps it out of caches
+ * }} Exchange `isSent`: it is too late for a cookie; `isFinal`: a cookie is written at once, and not taken back; `session`:
+ *   what the app sees; `whenSent`: has it written when the headers go out, once, however often it is asked; `write`: gives
+ *   the answer the cookie, and keeps it out of caches
  */
 
 class RequestSessions {
@@ -41,6 +45,8 @@ class RequestSessions {
   #failure
   /** What the answer does to the cookie: nothing, take it away, give this row's. @type {undefined | null | Row} */
   #change
+  /** The session that this request began last. @type {Row | undefined} */
+  #begun
 
   /**
    * @param {any} sessions
@@ -71,6 +77,16 @@ class RequestSessions {
   }
 
   /**
+   * Whether it is of these sessions.
+   *
+   * @param {unknown} own what a request has
+   * @param {unknown} sessions
+   */
+  static isOf(own, sessions) {
+    return own instanceof RequestSessions && own.#sessions === sessions
+  }
+
+  /**
    * Why it is not known whether there is a session.
    *
    * @param {RequestSessions} own
@@ -79,20 +95,24 @@ class RequestSessions {
     return own.#failure
   }
 
-  /** @param {unknown} values */
-  async create(values) {
+  /**
+   * @param {unknown} values
+   * @param {CallOptions} [options]
+   */
+  async create(values, options) {
     this.#refuseLate('create')
-    const row = await this.#sessions.create(values)
-    const [session, change] = [this.#exchange.session, this.#change]
+    const row = await this.#sessions.create(values, options)
+    const [session, change, begun] = [this.#exchange.session, this.#change, this.#begun]
     try {
       this.#refuseLate('create')
-      // First, so that the cookie goes along if the headers go out while the old session is ended.
-      this.#give(row)
-      await this.#end(session)
+      await this.#replace(session, row, options)
     } catch (error) {
-      this.#exchange.session = session
-      this.#change = change
-      await this.#sessions.destroy(row.sess_id)
+      if (this.#begun === row) {
+        this.#exchange.session = session
+        this.#change = change
+        this.#begun = begun
+      }
+      await this.#discard(row, options)
       throw error
     }
     this.#sent = undefined
@@ -100,41 +120,56 @@ class RequestSessions {
     return row
   }
 
-  /** @param {unknown} values */
-  async update(values) {
-    return this.#follow(await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.update(id, values)))
+  /**
+   * @param {unknown} values
+   * @param {CallOptions} [options]
+   */
+  update(values, options) {
+    return this.#onLive(null, options, async id => this.#hear(id, await this.#sessions.update(id, values, options)))
   }
 
-  async extend() {
-    const isLive = await this.#onLive(false, (/** @type {string} */ id) => this.#sessions.extend(id))
-    if (!isLive) this.#follow(null)
-    // Only the database knows the new end.
-    else this.#follow(await this.#sessions.validate(this.#exchange.session?.sess_id))
-    return isLive
+  /** @param {CallOptions} [options] */
+  extend(options) {
+    return this.#onLive(false, options, async id => {
+      const isLive = await this.#sessions.extend(id, options)
+      // Only the database knows the new end.
+      this.#hear(id, isLive ? await this.#read(id, options) : null)
+      return isLive
+    })
   }
 
-  async refresh() {
+  /** @param {CallOptions} [options] */
+  async refresh(options) {
     this.#refuseLate('refresh')
-    const row = await this.#onLive(null, (/** @type {string} */ id) => this.#sessions.refresh(id))
-    // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
-    this.#refuseLate('refresh')
-    return this.#follow(row)
+    return this.#onLive(null, options, async id => {
+      const row = await this.#sessions.refresh(id, options)
+      // The old id still works for a while, so nobody is logged out; but the new one cannot be told.
+      this.#refuseLate('refresh')
+      return this.#hear(id, row)
+    })
   }
 
-  async destroy() {
+  /** @param {CallOptions} [options] */
+  async destroy(options) {
+    checkCall(options)
+    const begun = this.#begun
     const id = this.#exchange.session?.sess_id ?? this.#sent
-    const wasLive = id === undefined ? false : await this.#destroy(id)
-    this.#takeAway()
+    const wasLive = id === undefined ? false : await this.#destroy(id, options)
+    this.#takeAway(begun)
     return wasLive
   }
 
-  /** @param {string} id */
-  async #destroy(id) {
+  /**
+   * @param {string} id
+   * @param {CallOptions} options
+   */
+  async #destroy(id, options) {
     try {
-      return await this.#sessions.destroy(id)
+      return await this.#sessions.destroy(id, options)
     } catch (error) {
+      const isAborted = error === options?.signal?.reason
       // It could not be asked before, either: this is no failure of the handler's.
-      throw this.#failure === undefined ? error : unavailable(error)
+      throw this.#failure === undefined || isAborted ? error : unavailable(error)
     }
   }
 
@@ -148,13 +183,16 @@ class RequestSessions {
 
   /**
    * @param {unknown} where
-   * @param {unknown} [options]
+   * @param {CallOptions} [options]
    */
   async destroyAll(where, options) {
     const count = await this.#sessions.destroyAll(where, options)
     // This session may have been among them.
+    const begun = this.#begun
     const id = this.#exchange.session?.sess_id
-    if (count > 0 && id !== undefined && (await this.#sessions.validate(id)) === null) this.#takeAway()
+    if (count > 0 && id !== undefined && (await this.#read(id, { signal: options?.signal })) === null) {
+      this.#takeAway(begun)
+    }
     return count
   }
 
@@ -189,13 +227,39 @@ class RequestSessions {
   /**
    * @template T
    * @param {T} missing what comes of it without a session
+   * @param {CallOptions} options
    * @param {(id: string) => Promise<T>} work
    */
-  async #onLive(missing, work) {
+  async #onLive(missing, options, work) {
+    checkCall(options)
     // Nobody knows whether there is a session: this is no place to say that there is none.
     if (this.#failure !== undefined) throw unavailable(this.#failure)
     const id = this.#exchange.session?.sess_id
     return id === undefined ? missing : work(id)
+  }
+
+  /**
+   * The row. Not by `validate`, which may give the session a new id: the headers may have been sent.
+   *
+   * @param {string} id
+   * @param {CallOptions} options
+   * @returns {Promise<Row | null>}
+   */
+  #read(id, options) {
+    return this.#sessions.update(id, {}, options)
+  }
+
+  /**
+   * What came of a call for the session of this id. If the request has another session or id by now, it has come too late
+   * to say anything of that one.
+   *
+   * @param {string} id
+   * @param {Row | null} row
+   */
+  #hear(id, row) {
+    const now = this.#exchange.session?.sess_id
+    if (now === id || (now !== undefined && now === row?.sess_id)) this.#follow(row)
+    return row
   }
 
   /**
@@ -205,22 +269,37 @@ class RequestSessions {
    */
   #follow(row) {
     this.#exchange.session = row
-    if (row === null) return null
+    if (row === null) return
     const isKnown = row.sess_id === this.#sent?.toLowerCase() && timeOf(row) === this.#sentExpiry
-    return isKnown ? row : this.#give(row)
+    if (!isKnown) this.#changeCookie(row)
+  }
+
+  /**
+   * @param {Row | null} session the one until now
+   * @param {Row} row of the new one
+   * @param {CallOptions} options
+   */
+  async #replace(session, row, options) {
+    // The cookie first, if that can be taken back, so that it goes along if the headers go out meanwhile.
+    if (!this.#exchange.isFinal) this.#begin(row)
+    await this.#end(session, options)
+    if (this.#exchange.isFinal) this.#begin(row)
   }
 
   /** @param {Row} row */
-  #give(row) {
+  #begin(row) {
+    this.#begun = row
     this.#exchange.session = row
     this.#changeCookie(row)
-    return row
   }
 
-  #takeAway() {
+  /** @param {Row | undefined} begun what this request had begun when the session that has ended was its own */
+  #takeAway(begun) {
+    if (this.#begun !== begun) return
     const mayHaveCookie = this.#sent !== undefined || this.#change
     this.#exchange.session = null
     this.#sent = undefined
+    this.#failure = undefined
     if (mayHaveCookie) this.#changeCookie(null)
   }
 
@@ -228,10 +307,24 @@ class RequestSessions {
    * Ends the session that the request came with: a new one must not be known to whoever knew that one.
    *
    * @param {Row | null} session
+   * @param {CallOptions} options
    */
-  async #end(session) {
+  async #end(session, options) {
     const id = session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
-    if (id !== undefined) await this.#sessions.destroy(id)
+    if (id !== undefined) await this.#sessions.destroy(id, options)
+  }
+
+  /**
+   * Ends a session that nobody was told of.
+   *
+   * @param {Row} row
+   * @param {CallOptions} options
+   */
+  async #discard({ sess_id: id }, options) {
+    const ending = this.#sessions.destroy(id)
+    if (!options?.signal?.aborted) return ending
+    // Nobody waits for it. If it fails, the session expires unused, as after any create that was aborted.
+    ending.catch(() => {})
   }
 
   /** @param {null | Row} change */
