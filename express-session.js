@@ -261,7 +261,7 @@ function connectPgStore(session) {
      * @param {object} session
      */
     async #merge(sid, expiry, before, texts, session) {
-      const parts = partsOf(before, texts, key => key in session)
+      const parts = partsOf(before, texts, key => isHidden(session, key))
       try {
         await this.#table.merge(sid, expiry, parts)
       } catch (error) {
@@ -357,6 +357,17 @@ function connectPgStore(session) {
  */
 function isSid(sid) {
   return typeof sid === 'string' && sid.isWellFormed() && !sid.includes('\0')
+}
+
+/**
+ * Whether the session has a method or the like in the place of this key of its data. A key that was set to `undefined` is
+ * there to be seen, and gone from the JSON on purpose.
+ *
+ * @param {object} session
+ * @param {string} key
+ */
+function isHidden(session, key) {
+  return key in session && !Object.prototype.propertyIsEnumerable.call(session, key)
 }
 
 /**
