@@ -338,8 +338,7 @@ function connectPgStore(session) {
 
     #pruneLater() {
       if (!this.#prunes || this.#closed || this.#timer !== undefined) return
-      const interval = this.#facts.pruneSessionInterval * 1000
-      const delay = this.#delay === undefined ? interval : this.#delay(interval)
+      const delay = this.#delay(this.#facts.pruneSessionInterval * 1000)
       this.#timer = setTimeout(() => {
         this.#prune().catch(error => {
           if (!this.#closed) this.#errorLog('Failed to prune sessions:', error)

@@ -223,6 +223,18 @@ test('pruneSessions removes any number', async t => {
   assert.deepEqual(await place.query('SELECT sid FROM session'), [{ sid: 'live' }])
 })
 
+test('an interval that is too long for a timer prunes seldom, not all the time', async t => {
+  const place = await emptyPlace(t)
+  const store = openOurs(place, { pruneSessionInterval: 86_400_000, pruneSessionRandomizedInterval: false })
+  await store.set('expired', sessionOf({}, -MINUTE))
+  const before = store.stats().batches
+
+  for (let call = 0; call < 50; call++) await store.length()
+
+  assert.equal(store.stats().batches - before, 50)
+  assert.deepEqual(await place.query('SELECT sid FROM session'), [{ sid: 'expired' }])
+})
+
 describe('listBy and endBy', () => {
   test('they find sessions by a value in the data, of this very type', async t => {
     const store = openOurs(await emptyPlace(t))
