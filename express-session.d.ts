@@ -271,7 +271,7 @@ declare namespace connectPgStore {
      *
      * @param path - `'passport.user'`, or `['passport', 'user']` for keys with dots
      * @param value - compared with its type: `7` is not `'7'`
-     * @throws TypeError for a value that is no string, number or boolean
+     * @throws TypeError for a value that is no string, number or boolean, and for a text with a NUL or half a character
      *
      * @example
      * ```js

@@ -6,9 +6,9 @@
 const { withCode } = require('./lib/errors.js')
 const { MaybeIgnored } = require('./lib/maybe-ignored.js')
 const { partsOf, textsOf, wholeOf } = require('./lib/store/changes.js')
-const { toExcept, toMatch } = require('./lib/store/match.js')
+const { isStorable, toExcept, toMatch } = require('./lib/store/match.js')
 const { checkStoreOptions } = require('./lib/store/options.js')
-const { StoreTable } = require('./lib/store/table.js')
+const { StoreTable, isUnreadable } = require('./lib/store/table.js')
 
 /**
  * What is known of a session object: it was loaded from a row with these texts, or made in this request.
@@ -17,9 +17,6 @@ const { StoreTable } = require('./lib/store/table.js')
  *   texts are in there, and nobody needed them yet
  * @typedef {(error: unknown, ...results: any[]) => void} Callback
  */
-
-/** What PostgreSQL says of data that it cannot take apart: it was written by somebody else, and is replaced whole. */
-const UNREADABLE = ['22P02', '22P05', '22021', '22023']
 
 /**
  * @param {any} session what `require('express-session')` gives
@@ -217,7 +214,7 @@ function connectPgStore(session) {
     /** @param {string} sid */
     async #get(sid) {
       this.#pruneLater()
-      if (!isSid(sid)) return null
+      if (!isStorable(sid)) return null
       const json = await this.#table.get(sid)
       if (json === null) return null
       const data = parse(json)
@@ -231,7 +228,7 @@ function connectPgStore(session) {
      */
     async #set(sid, session) {
       this.#pruneLater()
-      if (!isSid(sid)) throw new TypeError('sid: expected a text without NUL characters')
+      if (!isStorable(sid)) throw new TypeError('sid: expected a text without NUL characters')
       const texts = textsOf(session)
       const expiry = this.#expiry(session)
       const origin = this.#origins.get(session)
@@ -261,11 +258,12 @@ function connectPgStore(session) {
      * @param {object} session
      */
     async #merge(sid, expiry, before, texts, session) {
-      const parts = partsOf(before, texts, key => key in session)
+      const parts = partsOf(before, texts, key => isHidden(session, key))
       try {
         await this.#table.merge(sid, expiry, parts)
       } catch (error) {
-        if (!UNREADABLE.includes(/** @type {any} */ (error).code)) throw error
+        if (!isUnreadable(error)) throw error
+        // It is replaced whole.
         await this.#write('update', sid, expiry, texts)
       }
     }
@@ -276,13 +274,13 @@ function connectPgStore(session) {
      */
     async #touch(sid, session) {
       this.#pruneLater()
-      if (!this.#disableTouch && isSid(sid)) await this.#table.touch(sid, this.#expiry(session))
+      if (!this.#disableTouch && isStorable(sid)) await this.#table.touch(sid, this.#expiry(session))
     }
 
     /** @param {string} sid */
     async #destroy(sid) {
       this.#pruneLater()
-      if (isSid(sid)) await this.#table.destroy(sid)
+      if (isStorable(sid)) await this.#table.destroy(sid)
     }
 
     async #all() {
@@ -295,7 +293,7 @@ function connectPgStore(session) {
      */
     async #listBy(path, value) {
       /** @type {[string, string, number][]} */
-      const found = await this.#table.ask('list', toMatch(path, value))
+      const found = await this.#table.askInside('list', toMatch(path, value))
       return found.map(([sid, json, expires]) => ({ sid, session: parse(json), expires: new Date(expires) }))
     }
 
@@ -305,7 +303,7 @@ function connectPgStore(session) {
      * @param {unknown} options
      */
     async #endBy(path, value, options) {
-      return this.#table.ask('end', toMatch(path, value), toExcept(options))
+      return this.#table.askInside('end', toMatch(path, value), toExcept(options))
     }
 
     /**
@@ -338,8 +336,7 @@ function connectPgStore(session) {
 
     #pruneLater() {
       if (!this.#prunes || this.#closed || this.#timer !== undefined) return
-      const interval = this.#facts.pruneSessionInterval * 1000
-      const delay = this.#delay === undefined ? interval : this.#delay(interval)
+      const delay = this.#delay(this.#facts.pruneSessionInterval * 1000)
       this.#timer = setTimeout(() => {
         this.#prune().catch(error => {
           if (!this.#closed) this.#errorLog('Failed to prune sessions:', error)
@@ -350,13 +347,14 @@ function connectPgStore(session) {
 }
 
 /**
- * Whether a row can have it.
+ * Whether the session has a method or the like in the place of this key of its data. A key that was set to `undefined` is
+ * there to be seen, and gone from the JSON on purpose.
  *
- * @param {unknown} sid
- * @returns {sid is string}
+ * @param {object} session
+ * @param {string} key
  */
-function isSid(sid) {
-  return typeof sid === 'string' && sid.isWellFormed() && !sid.includes('\0')
+function isHidden(session, key) {
+  return key in session && !Object.prototype.propertyIsEnumerable.call(session, key)
 }
 
 /**

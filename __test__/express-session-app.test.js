@@ -267,6 +267,22 @@ describe('parallel requests', () => {
     assert.deepEqual(await data(), { user: 'ann', a: 2, c: { deep: [1] } })
   })
 
+  for (const [how, value] of /** @type {[string, any][]} */ ([
+    ['undefined', undefined],
+    ['a function', () => {}]
+  ])) {
+    test(`a key that is set to ${how} is gone from the row, as JSON has it`, async t => {
+      const { begin, data } = await start(t)
+      const release = await begin(req => {
+        req.session.user = value
+      })
+
+      await release()
+
+      assert.deepEqual(await data(), { a: 1, b: 1 })
+    })
+  }
+
   test('merge: false: the last write wins whole', async t => {
     const { begin, data } = await start(t, { options: { merge: false } })
     const first = await begin(req => {

@@ -223,6 +223,18 @@ test('pruneSessions removes any number', async t => {
   assert.deepEqual(await place.query('SELECT sid FROM session'), [{ sid: 'live' }])
 })
 
+test('an interval that is too long for a timer prunes seldom, not all the time', async t => {
+  const place = await emptyPlace(t)
+  const store = openOurs(place, { pruneSessionInterval: 86_400_000, pruneSessionRandomizedInterval: false })
+  await store.set('expired', sessionOf({}, -MINUTE))
+  const before = store.stats().batches
+
+  for (let call = 0; call < 50; call++) await store.length()
+
+  assert.equal(store.stats().batches - before, 50)
+  assert.deepEqual(await place.query('SELECT sid FROM session'), [{ sid: 'expired' }])
+})
+
 describe('listBy and endBy', () => {
   test('they find sessions by a value in the data, of this very type', async t => {
     const store = openOurs(await emptyPlace(t))
@@ -258,6 +270,52 @@ describe('listBy and endBy', () => {
     assert.equal(await store.endBy('user', 7, { except: ['b', 'x'] }), 0)
     assert.deepEqual(await called(store, 'endBy', 'user', 7), [1])
     assert.deepEqual(await store.ids(), ['d'])
+  })
+
+  for (const sess of ['json', 'text', 'jsonb']) {
+    test(`data that PostgreSQL cannot take apart neither hides a session nor keeps others from being found: ${sess}`, async t => {
+      const place = await emptyPlace(t)
+      await place.query(
+        `CREATE TABLE session (sid varchar PRIMARY KEY, sess ${sess} NOT NULL, expire timestamp(6) NOT NULL)`
+      )
+      const [ours, theirs] = [openOurs(place), openTheirs(place)]
+      const texts =
+        sess === 'jsonb' ? ['plain'] : ['half \ud83c', '\udf6a\ud83c', '\\ud83c \\\ud83c', 'nul \0', '🍪 \ud83c']
+      for (const [at, text] of texts.entries()) {
+        await called(theirs, 'set', `odd ${at}`, sessionOf({ user: 7, [text]: text }, MINUTE))
+      }
+      await called(theirs, 'set', 'plain', sessionOf({ user: 7 }, MINUTE))
+      await called(theirs, 'set', 'other', sessionOf({ user: '7', text: texts[0] }, MINUTE))
+      const all = [...texts.map((_, at) => `odd ${at}`), 'plain']
+
+      const found = await ours.listBy('user', 7)
+
+      assert.deepEqual(found.map(({ sid }) => sid).sort(), all)
+      assert.equal(found.find(({ sid }) => sid === 'odd 0')?.session[texts[0]], texts[0])
+      assert.equal(await ours.endBy('user', 7, { except: 'odd 0' }), all.length - 1)
+      assert.deepEqual((await ours.ids()).sort(), ['odd 0', 'other'])
+    })
+  }
+
+  test('a text that cannot be in the table is an error of its own call', async t => {
+    const store = openOurs(await emptyPlace(t))
+    await store.set('a', sessionOf({ one: 1 }, MINUTE))
+
+    for (const text of ['\ud83c', 'a\0']) {
+      const calls = [
+        store.listBy('user', text),
+        store.listBy([text], 7),
+        store.endBy('user', 7, { except: text }),
+        store.get('a')
+      ]
+      const outcomes = await Promise.allSettled(calls)
+
+      assert.deepEqual(
+        outcomes.map(outcome => /** @type {any} */ (outcome).reason?.name),
+        ['TypeError', 'TypeError', 'TypeError', undefined]
+      )
+      assert.equal(/** @type {any} */ (outcomes[3]).value.one, 1)
+    }
   })
 
   test('what names nobody is an error, and ends nobody', async t => {

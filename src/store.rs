@@ -64,7 +64,7 @@ pub struct Statements {
     pub merge: String,
     pub touch: String,
     pub destroy: String,
-    pub ask: [String; 7],
+    pub ask: [String; 9],
 }
 
 /// One table of an express-session Store.

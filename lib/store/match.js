@@ -23,12 +23,25 @@ function toMatch(path, value) {
   if (!TYPES.includes(typeof value) || Number.isNaN(value)) {
     throw new TypeError(`value: expected a string, a number or a boolean, got ${describe(value)}`)
   }
+  if (typeof value === 'string' && !isStorable(value)) {
+    throw new TypeError('value: expected a text without NUL and halves of characters')
+  }
   return [keys, typeof value === 'string' ? value : JSON.stringify(value), typeof value]
 }
 
 /** @param {unknown} key */
 function isKey(key) {
-  return typeof key === 'string' && key !== ''
+  return isStorable(key) && key !== ''
+}
+
+/**
+ * Whether it is a text that PostgreSQL can keep: it has no NUL and no half of a character.
+ *
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+function isStorable(value) {
+  return typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
 }
 
 /**
@@ -52,9 +65,11 @@ function toExcept(options) {
   for (const id of ids) {
     if (typeof id !== 'string')
       throw new TypeError(`options.except: expected a session id or several, got ${describe(id)}`)
+    if (!isStorable(id)) throw new TypeError('options.except: expected texts without NUL and halves of characters')
   }
   return ids
 }
 
+exports.isStorable = isStorable
 exports.toExcept = toExcept
 exports.toMatch = toMatch

@@ -17,7 +17,7 @@ const { isObject, oneOf, typed, wholeNumber } = require('../options.js')
  *   disableTouch: boolean,
  *   errorLog: (...args: any[]) => void,
  *   prunes: boolean,
- *   delay: ((ms: number) => number) | undefined
+ *   delay: (ms: number) => number
  * }} Checked `delay`: makes a delay of the interval
  */
 
@@ -148,13 +148,23 @@ function namesOf({ tableName, schemaName }) {
 }
 
 /**
- * From half the interval to one and a half, so that not all processes prune at once.
+ * Makes a delay that a timer can have: a longer one would end at once.
  *
  * @param {undefined | false | ((ms: number) => number)} randomized
+ * @returns {(ms: number) => number}
  */
 function delayOf(randomized) {
-  if (randomized === false) return undefined
-  return randomized ?? ((/** @type {number} */ ms) => Math.ceil(ms / 2 + ms * Math.random()))
+  if (randomized === false) return ms => Math.min(ms, LONGEST_TIMEOUT)
+  return ms => Math.min((randomized ?? aboutAsLong)(ms), LONGEST_TIMEOUT)
+}
+
+/**
+ * From half the interval to one and a half, so that not all processes prune at once.
+ *
+ * @param {number} ms
+ */
+function aboutAsLong(ms) {
+  return Math.ceil(ms / 2 + ms * Math.random())
 }
 
 exports.checkStoreOptions = checkStoreOptions

@@ -11,8 +11,11 @@ const { StoreCore } = require('./core.js')
 /**
  * @typedef {{ at: number | null, after: number | null }} Expiry in seconds, since 1970 or from now; one of them is null
  * @typedef {import('./changes.js').Part} Part
+ * @typedef {'list' | 'end'} LooksInside
  * @typedef {import('../../native/binding.js').GivenStoreOptions} GivenStoreOptions
  */
+
+const UNREADABLE = ['22P02', '22P05', '22021', '22023']
 
 class StoreTable {
   #core
@@ -110,7 +113,7 @@ class StoreTable {
   }
 
   /**
-   * @param {'all' | 'ids' | 'length' | 'clear' | 'prune' | 'list' | 'end'} question
+   * @param {'all' | 'ids' | 'length' | 'clear' | 'prune' | LooksInside | `${LooksInside}Repaired`} question
    * @param {[] | import('./match.js').Match} match
    * @param {string[]} [except] ids
    * @returns {Promise<any>}
@@ -121,6 +124,24 @@ class StoreTable {
     const values = except === undefined ? match : [...match, except.map(sid => this.#core.key(sid))]
     const [row] = await this.#query(statements[question], values)
     return JSON.parse(row.answer)
+  }
+
+  /**
+   * A question about what is in the data. One row that PostgreSQL cannot take apart fails it for all, so then it is asked
+   * anew, in the slower form that can.
+   *
+   * @param {LooksInside} question
+   * @param {import('./match.js').Match} match
+   * @param {string[]} [except] ids
+   * @returns {Promise<any>}
+   */
+  async askInside(question, match, except) {
+    try {
+      return await this.ask(question, match, except)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return this.ask(`${question}Repaired`, match, except)
+    }
   }
 
   /** The table, found or made if that has not been done. A failure is followed by another try at the next call. */
@@ -149,4 +170,14 @@ class StoreTable {
   }
 }
 
+/**
+ * Whether PostgreSQL says that it cannot take data apart: it was written by somebody else, or holds half a character.
+ *
+ * @param {any} error
+ */
+function isUnreadable(error) {
+  return UNREADABLE.includes(error?.code)
+}
+
 exports.StoreTable = StoreTable
+exports.isUnreadable = isUnreadable

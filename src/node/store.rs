@@ -154,7 +154,7 @@ impl StoreCore {
 /// `["get", sid]`, `["destroy", sid]`, `["touch", sid, at, after]`, `["put", sid, at, after, json]`,
 /// `["update", sid, at, after, json]`, `["merge", sid, at, after, [[key, value], …]]` where `at` and `after` are seconds,
 /// one of them null, and keys and values are JSON texts; `["all"]`, `["ids"]`, `["length"]`, `["clear"]`, `["prune"]`,
-/// `["list", path, value, type]`, `["end", path, value, type, except]`.
+/// `["list", path, value, type]`, `["end", path, value, type, except]`, and both with `Repaired` behind their names.
 fn read_call(call: Value) -> Option<Call> {
     let Value::Array(parts) = call else { return None };
     let mut parts = parts.into_iter();
@@ -178,8 +178,10 @@ fn read_call(call: Value) -> Option<Call> {
         "length" => Call::Ask(Question::Length),
         "clear" => Call::Ask(Question::Clear),
         "prune" => Call::Ask(Question::Prune),
-        "list" => Call::Ask(Question::List(wanted(&mut next)?)),
-        "end" => Call::Ask(Question::End(wanted(&mut next)?, texts(next())?)),
+        "list" => Call::Ask(Question::List(wanted(&mut next, false)?)),
+        "listRepaired" => Call::Ask(Question::List(wanted(&mut next, true)?)),
+        "end" => Call::Ask(Question::End(wanted(&mut next, false)?, texts(next())?)),
+        "endRepaired" => Call::Ask(Question::End(wanted(&mut next, true)?, texts(next())?)),
         _ => return None,
     })
 }
@@ -213,13 +215,13 @@ fn change(
     Some(Change { key, expiry, content: read_content(next())? })
 }
 
-fn wanted(next: &mut impl FnMut() -> Value) -> Option<Match> {
-    Some(Match { path: texts(next())?, value: text(next())?, kind: text(next())? })
+fn wanted(next: &mut impl FnMut() -> Value, repaired: bool) -> Option<Match> {
+    Some(Match { path: texts(next())?, value: text(next())?, kind: text(next())?, repaired })
 }
 
 fn statements(store: &Store) -> std::result::Result<Value, crate::error::Error> {
     let statements = store.statements()?;
-    let [all, ids, length, clear, prune, list, end] = statements.ask;
+    let [all, ids, length, clear, prune, list, end, list_repaired, end_repaired] = statements.ask;
     Ok(json!({
         "get": statements.get,
         "put": statements.put,
@@ -234,6 +236,8 @@ fn statements(store: &Store) -> std::result::Result<Value, crate::error::Error> 
         "prune": prune,
         "list": list,
         "end": end,
+        "listRepaired": list_repaired,
+        "endRepaired": end_repaired,
     }))
 }
 

@@ -38,6 +38,8 @@ pub struct Match {
     pub value: String,
     /// Its type in JSON: `string`, `number`, `boolean`.
     pub kind: String,
+    /// Whether data that PostgreSQL cannot take apart is repaired first. No index serves that.
+    pub repaired: bool,
 }
 
 pub(crate) struct Ask {
@@ -48,6 +50,8 @@ pub(crate) struct Ask {
     prune: Sql,
     list: Sql,
     end: Sql,
+    list_repaired: Sql,
+    end_repaired: Sql,
 }
 
 impl Ask {
@@ -60,31 +64,41 @@ impl Ask {
             .into()
         };
         let list = |what: &str| format!("coalesce(json_agg({what}), '[]')");
-        let matches = matches(table);
+        let listed = list(
+            "json_build_array(sid, sess::text, extract(epoch FROM expire::timestamptz) * 1000)",
+        );
+        let list_of = |matches: &str| live(&listed, &format!(" AND {matches}"));
+        let end_of = |matches: &str| {
+            remove(table, &format!("WHERE {matches} AND NOT sid::text = ANY($4::text[]) "), "")
+        };
+        let as_it_is = matches(table.data.column(), table.data.type_of());
+        let repaired = matches(REPAIRED, "json_typeof");
         Self {
             all: live(&list("sess::text"), ""),
             ids: live(&list("sid"), ""),
             length: live("count(*)", ""),
             clear: remove(table, "", ""),
             prune: remove(table, "WHERE expire < now() ", &format!("LIMIT {PRUNED_AT_ONCE} ")),
-            list: live(
-                &list(
-                    "json_build_array(sid, sess::text, extract(epoch FROM expire::timestamptz) * 1000)",
-                ),
-                &format!(" AND {matches}"),
-            ),
-            end: remove(
-                table,
-                &format!("WHERE {matches} AND NOT sid::text = ANY($4::text[]) "),
-                "",
-            ),
+            list: list_of(&as_it_is),
+            end: end_of(&as_it_is),
+            list_repaired: list_of(&repaired),
+            end_repaired: end_of(&repaired),
         }
     }
 
-    /// In the order of [`Question`].
-    pub(super) fn all_sql(&self) -> [String; 7] {
-        let all =
-            [&self.all, &self.ids, &self.length, &self.clear, &self.prune, &self.list, &self.end];
+    /// In the order of [`Question`], then those that repair the data.
+    pub(super) fn all_sql(&self) -> [String; 9] {
+        let all = [
+            &self.all,
+            &self.ids,
+            &self.length,
+            &self.clear,
+            &self.prune,
+            &self.list,
+            &self.end,
+            &self.list_repaired,
+            &self.end_repaired,
+        ];
         all.map(|sql| (**sql).to_owned())
     }
 }
@@ -103,9 +117,15 @@ fn remove(table: &Table, condition: &str, limit: &str) -> Sql {
     .into()
 }
 
+/// The data with a question mark for each NUL and each half of a character: `json` keeps these, and fails at the first
+/// look into such data, whatever is looked for. Whole characters are no escapes in what `JSON.stringify` writes.
+const REPAIRED: &str = concat!(
+    r"regexp_replace(sess::text, ",
+    r"E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})', E'\\1?', 'g')::json"
+);
+
 /// Written so that an index on `(sess #>> '{passport,user}')` serves it.
-fn matches(table: &Table) -> String {
-    let (data, type_of) = (table.data.column(), table.data.type_of());
+fn matches(data: &str, type_of: &str) -> String {
     format!("{data} #>> $1::text[] = $2::text AND {type_of}({data} #> $1::text[]) = $3::text")
 }
 
@@ -121,9 +141,13 @@ impl Operation for Ask {
 
     fn set(&self, calls: &[Question]) -> Request {
         match calls.first() {
-            Some(Question::List(wanted)) => with_match(Request::new(&self.list), wanted),
+            Some(Question::List(wanted)) => {
+                let sql = if wanted.repaired { &self.list_repaired } else { &self.list };
+                with_match(Request::new(sql), wanted)
+            }
             Some(Question::End(wanted, except)) => {
-                with_match(Request::new(&self.end), wanted).with(except.clone(), Type::TEXT_ARRAY)
+                let sql = if wanted.repaired { &self.end_repaired } else { &self.end };
+                with_match(Request::new(sql), wanted).with(except.clone(), Type::TEXT_ARRAY)
             }
             Some(Question::Ids) => Request::new(&self.ids),
             Some(Question::Length) => Request::new(&self.length),
