@@ -84,11 +84,12 @@ async function createDevicesApp(url) {
     res.redirect(303, '/')
   })
 
-  app.get('/figures', (req, res) => {
+  app.get('/figures', (_req, res) => {
+    if (res.destroyed) return // the browser left while its session was looked up
     res.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
     res.flushHeaders()
     const stop = figures.watch(figure => res.write(`data: ${JSON.stringify(figure)}\n\n`))
-    req.on('close', stop)
+    res.on('close', stop)
   })
 
   async function close() {
