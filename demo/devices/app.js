@@ -92,12 +92,26 @@ async function createDevicesApp(url) {
     res.on('close', stop)
   })
 
+  app.use(fail)
+
   async function close() {
     figures.stop()
     await load.stop()
     await sessions.close()
   }
   return { app, close }
+}
+
+/**
+ * @param {any} error
+ * @param {import('express').Request} _req
+ * @param {import('express').Response} res
+ * @param {import('express').NextFunction} next
+ */
+function fail(error, _req, res, next) {
+  console.error(`${error.message}${error.cause ? `: ${error.cause.message}` : ''}`)
+  if (res.headersSent) return next(error)
+  res.status(error.status ?? 500).send(page.failed(error.status === 503))
 }
 
 module.exports = { createDevicesApp }
