@@ -21,7 +21,7 @@ onStage(async stage => {
     // Each of our connections keeps one of the server's for itself: as many as all programs have together.
     ['session', { default_pool_size: PROGRAMS * 4 }]
   ])) {
-    const { url } = await newPgBouncer(stage, server, mode, settings)
+    const { url, program } = await newPgBouncer(stage, server, mode, settings)
     // Behind a pooler nothing is prepared, with or without `prepare: false`.
     const opening = Array.from({ length: PROGRAMS }, () =>
       connect(url, { fields: { user_id: 'INT' }, prepare: mode === 'session' })
@@ -44,6 +44,7 @@ onStage(async stage => {
     console.log(`${mode} mode: ${PROGRAMS} programs, ${ours} connections to PgBouncer, ${count} to the server`)
     console.log(`  ${logins()} logins, ${failures.length} calls failed, ${wrong} sessions wrong`)
     await Promise.all(programs.map(sessions => sessions.close()))
+    await program.kill('SIGTERM') // else its connections to the server would be counted with those of the next one
     if (failures.length + wrong > 0) throw new Error(`a call failed: ${failures[0]?.why ?? 'a session is wrong'}`)
   }
   console.log('Everything went as it should.')

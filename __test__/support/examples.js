@@ -18,11 +18,12 @@ const LIMIT = 240_000
 /**
  * @param {string} name
  * @param {string} folder where its own folder is made; empty before
+ * @param {{ [variable: string]: string }} [settings]
  */
-function startExample(name, folder) {
+function startExample(name, folder, settings = {}) {
   // A runner's settings are meant for the runner.
   const { NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...env } = process.env
-  const child = spawn(process.execPath, [RUN, name], { env: { ...env, TMPDIR: folder }, timeout: LIMIT })
+  const child = spawn(process.execPath, [RUN, name], { env: { ...env, ...settings, TMPDIR: folder }, timeout: LIMIT })
   const said = { stdout: '', stderr: '' }
   for (const stream of /** @type {const} */ (['stdout', 'stderr'])) {
     child[stream].setEncoding('utf8').on('data', text => {

@@ -9,9 +9,12 @@ const { createServer } = require('node:http')
 const path = require('node:path')
 const { describe, test } = require('node:test')
 const { createApp } = require('../../demo/app.js')
+const { eventually } = require('../support/eventually.js')
 const { useDatabase } = require('../support/place.js')
 
 const START = path.resolve(__dirname, '../../demo/start.js')
+/** For a busy machine. */
+const MINUTE = 60_000
 const TO_LOG_IN = { status: 303, place: '/login' }
 
 const database = useDatabase('demo')
@@ -185,6 +188,29 @@ describe('npm run demo', () => {
       await assert.rejects(fetch(address))
     })
   }
+
+  test('it ends although a browser left while its session was looked up', { timeout: MINUTE }, async t => {
+    const place = await database.emptySchema(t)
+    const demo = runDemo(place.url)
+    t.after(() => demo.child.kill('SIGKILL'))
+    const address = await demo.printed(/http:\/\/127\.0\.0\.1:\d+/)
+    const form = { method: 'POST', body: new URLSearchParams({ user: 'Ada' }), redirect: 'manual' }
+    const cookie = String((await fetch(`${address}/login`, form)).headers.get('set-cookie')).split(';')[0]
+    const lock = await place.client()
+    await lock.query('BEGIN; LOCK TABLE devices')
+    const gone = assert.rejects(fetch(`${address}/figures`, { headers: { cookie } }))
+    const waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    await eventually(
+      () => place.query(`SELECT FROM pg_stat_activity WHERE ${waiting}`),
+      rows => rows.length > 0
+    )
+
+    demo.child.kill('SIGINT')
+    await gone
+    await lock.query('COMMIT')
+
+    assert.equal((await demo.ended).code, 0)
+  })
 
   test('an unknown option is refused', async () => {
     const { code, stderr } = await runDemo('postgres://nobody.invalid', '--twice').ended

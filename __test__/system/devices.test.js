@@ -11,6 +11,7 @@ const { serve } = require('../support/browser.js')
 const { launch, program } = require('../support/chromium.js')
 const { lacks } = require('../support/needs.js')
 const { useDatabase } = require('../support/place.js')
+const { startProxy } = require('../support/proxy.js')
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -32,10 +33,14 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
   })
   after(() => browser?.close())
 
-  /** @param {import('node:test').TestContext} t */
-  async function open(t) {
+  /**
+   * @param {import('node:test').TestContext} t
+   * @param {RegExp} [expected] what the browser's console may say
+   */
+  async function open(t, expected = /^$/) {
     const place = await database.emptySchema(t)
-    const { app, close } = await createDevicesApp(place.url)
+    const network = await startProxy(t, place.url)
+    const { app, close } = await createDevicesApp(network.url)
     place.defer(close)
     const address = await serve(t, app)
 
@@ -47,7 +52,9 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
       const page = await context.newPage()
       /** @type {string[]} */
       const problems = []
-      page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+      page.on('console', message => {
+        if (message.type() === 'error' && !expected.test(message.text())) problems.push(message.text())
+      })
       page.on('pageerror', error => problems.push(error.message))
       t.after(() => assert.deepEqual(problems, []))
       await page.goto(address)
@@ -63,7 +70,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
       await page.getByRole('heading', { name: `Hello, ${user}` }).waitFor()
       return page
     }
-    return { place, newPage, logIn }
+    return { place, network, newPage, logIn }
   }
 
   test('log-in, and log-out, which ends the session', async t => {
@@ -163,6 +170,37 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     await phone.getByRole('heading', { name: 'Who are you?' }).waitFor()
     await stranger.reload()
     assert.equal(await stranger.locator('h1').textContent(), 'Hello, Grace')
+  })
+
+  test('a database that is away is said and stays in sight, and so is that it is back', async t => {
+    const { network, logIn } = await open(t, /503/)
+    const page = await logIn('Ada')
+    const news = page.getByRole('status')
+
+    await network.close()
+    await news.getByText('The database cannot be reached.').waitFor()
+    const link = await page.context().newPage()
+    await link.goto(page.url())
+    assert.equal(await link.getByRole('alert').textContent(), 'The database cannot be reached.')
+    const changes = await page.evaluateHandle(() => {
+      /** @type {MutationRecord[]} */
+      const seen = []
+      new MutationObserver(list => seen.push(...list)).observe(document.querySelector('[role=status]') ?? document, {
+        childList: true
+      })
+      return seen
+    })
+    // As long as other news would last, and longer.
+    for (let looks = 0; looks < 4; looks++) await page.waitForResponse(answer => answer.status() === 503)
+    assert.equal(await news.textContent(), 'The database cannot be reached.')
+    assert.equal(await changes.evaluate(seen => seen.length), 0, 'it is said once')
+    await page.getByRole('button', { name: 'Extend' }).click()
+    await page.waitForFunction(seen => seen.length > 0, changes)
+    await network.open()
+
+    await news.getByText('It works again.').waitFor()
+    await link.getByRole('link', { name: 'Try again' }).click()
+    assert.equal(await link.locator('h1').textContent(), 'Hello, Ada')
   })
 
   test('traffic moves the figures: calls travel together', async t => {

@@ -22,6 +22,7 @@ test('the example works in both modes, with fewer connections to the server in t
 
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, /transaction mode: 10 programs, \d+ connections to PgBouncer, [1-5] to the server\n/)
+  assert.match(stdout, /session mode: 10 programs, \d+ connections to PgBouncer, ([1-3]?\d|40) to the server\n/)
   assert.equal(stdout.match(/ logins, 0 calls failed, 0 sessions wrong\n/g)?.length, 2, stdout)
   assert.deepEqual(await remains(folder), [])
 })

@@ -32,6 +32,16 @@ test('after a crash and a promotion nothing that was acknowledged is lost, and c
   assert.deepEqual(await remains(folder), [])
 })
 
+test('a program that is not installed is named, and nothing else is said or left', async t => {
+  const folder = folderForExamples(t)
+
+  const { code, stderr } = await startExample('replication', folder, { PGSESS_PG: 'embedded', PGSESS_PG_BIN: '' }).ended
+
+  assert.equal(code, 1)
+  assert.match(stderr, /^.* has no pg_basebackup: install PostgreSQL \(Debian, Ubuntu: apt install postgresql\)\n$/)
+  assert.deepEqual(await remains(folder), [])
+})
+
 test('the same under Patroni, through HAProxy and with hosts', {
   skip: lacksReplication() || lacksPrograms('patroni', 'etcd', 'haproxy')
 }, async t => {

@@ -84,12 +84,15 @@ async function createDevicesApp(url) {
     res.redirect(303, '/')
   })
 
-  app.get('/figures', (req, res) => {
+  app.get('/figures', (_req, res) => {
+    if (res.destroyed) return // the browser left while its session was looked up
     res.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
     res.flushHeaders()
     const stop = figures.watch(figure => res.write(`data: ${JSON.stringify(figure)}\n\n`))
-    req.on('close', stop)
+    res.on('close', stop)
   })
+
+  app.use(fail)
 
   async function close() {
     figures.stop()
@@ -97,6 +100,18 @@ async function createDevicesApp(url) {
     await sessions.close()
   }
   return { app, close }
+}
+
+/**
+ * @param {any} error
+ * @param {import('express').Request} _req
+ * @param {import('express').Response} res
+ * @param {import('express').NextFunction} next
+ */
+function fail(error, _req, res, next) {
+  console.error(`${error.message}${error.cause ? `: ${error.cause.message}` : ''}`)
+  if (res.headersSent) return next(error)
+  res.status(error.status ?? 500).send(page.failed(error.status === 503))
 }
 
 module.exports = { createDevicesApp }

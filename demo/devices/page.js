@@ -40,6 +40,21 @@ function logIn(users, problem = '') {
   )
 }
 
+/** @param {boolean} isAway whether the database could not be asked */
+function failed(isAway) {
+  return document(
+    'Out of order',
+    html`
+    <main class="narrow">
+      <div class="card">
+        <h1>Out of order</h1>
+        <p class="problem" role="alert">${isAway ? 'The database cannot be reached.' : 'Something went wrong.'}</p>
+        <p>Nobody was logged out by that. <a href="/">Try again</a></p>
+      </div>
+    </main>`
+  )
+}
+
 /**
  * @param {any} session
  * @param {Row[]} list the user's sessions, the newest first
@@ -226,4 +241,4 @@ function document(title, body, user = html``) {
 `.text
 }
 
-module.exports = { devices, logIn }
+module.exports = { devices, failed, logIn }

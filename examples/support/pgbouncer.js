@@ -14,7 +14,8 @@ const { ask } = require('./postgres.js')
  * @param {Server} server
  * @param {'transaction' | 'session'} mode when a server's connection is passed on to the next client
  * @param {{ [setting: string]: string | number }} [settings]
- * @returns {Promise<{ url: string, admin: string }>} the database through it, and its own console
+ * @returns {Promise<{ url: string, admin: string, program: import('./stage.js').Program }>} the database through it, and
+ *   its own console
  */
 async function newPgBouncer(stage, server, mode, settings = {}) {
   const port = await stage.port()
@@ -39,7 +40,7 @@ async function newPgBouncer(stage, server, mode, settings = {}) {
   const program = stage.start(`pgbouncer-${mode}`, 'pgbouncer', [config])
   const url = `postgres://postgres@${stage.host}:${port}/app`
   await stage.until(`PgBouncer accepts connections`, async () => Boolean(await ask(url, 'SELECT 1')), [program])
-  return { url, admin: `postgres://postgres@${stage.host}:${port}/pgbouncer` }
+  return { url, admin: `postgres://postgres@${stage.host}:${port}/pgbouncer`, program }
 }
 
 module.exports = { newPgBouncer }

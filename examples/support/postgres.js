@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { Client } = require('pg')
 const { findBinaries } = require('../../scripts/postgres-binaries.js')
+const { Lacking } = require('./stage.js')
 
 /**
  * @typedef {InstanceType<typeof import('./stage.js').Stage>} Stage
@@ -24,7 +25,7 @@ function binaries(...needed) {
   const bin = findBinaries()
   const missing = needed.filter(name => !fs.existsSync(path.join(bin, name)))
   if (missing.length === 0) return bin
-  throw new Error(`${bin} has no ${missing.join(', ')}: install PostgreSQL (Debian, Ubuntu: apt install postgresql)`)
+  throw new Lacking(`${bin} has no ${missing.join(', ')}: install PostgreSQL (Debian, Ubuntu: apt install postgresql)`)
 }
 
 /**

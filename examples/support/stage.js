@@ -41,12 +41,15 @@ async function onStage(play) {
   } catch (error) {
     // What fails because everything was taken from under it is no news.
     if (isInterrupted) return
-    console.error(error)
+    console.error(error instanceof Lacking ? error.message : error)
     process.exitCode = 1
   } finally {
     await stage.clear()
   }
 }
+
+/** A program is not installed: the message is all that helps. */
+class Lacking extends Error {}
 
 class Stage {
   host = HOST
@@ -132,6 +135,7 @@ class Stage {
       log: () => fs.readFileSync(log, 'utf8'),
       async kill(signal) {
         if (child.exitCode !== null || child.signalCode !== null) return
+        child.ref() // an end that is waited for keeps us alive
         const gone = once(child, 'exit')
         child.kill(signal)
         await gone
@@ -189,8 +193,8 @@ function findProgram(program) {
   if (path.isAbsolute(program)) return program
   const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...ALSO]
   const found = folders.map(folder => path.join(folder, program)).find(file => fs.existsSync(file))
-  if (found === undefined) throw new Error(`${program} is not installed; examples/README.md says what is needed`)
+  if (found === undefined) throw new Lacking(`${program} is not installed; examples/README.md says what is needed`)
   return found
 }
 
-module.exports = { Stage, findProgram, onStage }
+module.exports = { Lacking, Stage, findProgram, onStage }

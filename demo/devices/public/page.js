@@ -17,11 +17,13 @@ const byId = id => document.getElementById(id)
 // What is said, to eyes and ears.
 
 let newsTimer
+/** What is wrong at the moment: stays in sight, and is said once. */
+let trouble = ''
 function say(text) {
   byId('news').textContent = text
   clearTimeout(newsTimer)
   newsTimer = setTimeout(() => {
-    byId('news').textContent = ''
+    if (byId('news').textContent !== trouble) byId('news').textContent = trouble
   }, NEWS_FOR)
 }
 
@@ -44,14 +46,24 @@ function countDown() {
 /** One after the other, so that no older answer comes after a newer one. */
 let turn = Promise.resolve()
 function inTurn(work) {
-  turn = turn.then(work).catch(() => say('The server does not answer.'))
+  turn = turn.then(work).then(
+    () => report(''),
+    ({ problem = 'The server does not answer.' }) => report(problem)
+  )
+}
+
+function report(now) {
+  const before = trouble
+  trouble = now
+  if (now !== before) say(now || 'It works again.')
 }
 
 async function load(url, request) {
   const answer = await fetch(url, request)
   if (new URL(answer.url).pathname === '/login') return location.assign('/login?ended')
-  if (!answer.ok) throw new Error(answer.statusText)
-  show(new DOMParser().parseFromString(await answer.text(), 'text/html'))
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  if (!answer.ok) throw { problem: page.querySelector('.problem')?.textContent }
+  show(page)
 }
 
 /** Puts in its place what is another; the focus stays where it was, or goes to the heading above. */
@@ -85,6 +97,7 @@ document.addEventListener('submit', event => {
   event.preventDefault()
   const body = new URLSearchParams(new FormData(event.target))
   inTurn(async () => {
+    trouble = '' // who asks is told, also if it is still the same
     await load(action, { method: 'POST', body })
     say(dataset.done)
   })
