@@ -290,6 +290,8 @@ describe('FIELDS of init', () => {
     'INT; DROP TABLE neighbour',
     'INT -- comment',
     'INT /* comment */',
+    'INT DEFAULT 1 @-- 2',
+    'INT DEFAULT 1 #/* 2',
     'INT DEFAULT (SELECT count(*) FROM neighbour)',
     'INT DEFAULT pg_sleep(60)',
     "TEXT DEFAULT pg_read_file('/etc/passwd')",
@@ -315,6 +317,17 @@ describe('FIELDS of init', () => {
       assert.deepEqual(await tables(place), ['neighbour'])
     })
   }
+
+  test('are refused if a datatype opens a comment within an operator, and another one ends it', async t => {
+    const { pgp, db, place } = await startEmpty(t)
+    const opened = { field: 'a', datatype: 'INT DEFAULT 1 #/* 2' }
+    const ended = "TEXT DEFAULT '*/ 2, b TEXT, evil TEXT DEFAULT pg_read_file($x$PG_VERSION$x$)) -- '"
+
+    const refused = pgSess.init(pgp, db, [opened, { field: 'b', datatype: ended }])
+
+    await assert.rejects(refused, { name: 'TypeError', message: /^datatype of field "a": it contains a comment; / })
+    assert.deepEqual(await tables(place), [])
+  })
 
   for (const field of [
     'a INT); DROP TABLE neighbour; --',

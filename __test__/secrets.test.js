@@ -6,12 +6,15 @@ const assert = require('node:assert/strict')
 const { tracingChannel } = require('node:diagnostics_channel')
 const { describe, test } = require('node:test')
 const { inspect } = require('node:util')
+const session = require('express-session')
 const pgPromise = require('pg-promise')
+const connectPgStore = require('../express-session.js')
 const { connect, init, createSession, validateSession } = require('../index.js')
 const { eventually } = require('./support/eventually.js')
 const { storedIds } = require('./support/ids.js')
 const { useLogins } = require('./support/logins.js')
 const { runCommand } = require('./support/script.js')
+const { sessionOf } = require('./support/stores.js')
 
 const PASSWORD = 'canary-password-0f8fad5b'
 const NO_SESSION = '0f8fad5b-d9cb-469f-a165-70867728950e'
@@ -38,6 +41,48 @@ describe('ids and passwords show nowhere', () => {
       })
     }
   }
+})
+
+test('an id of a Store shows in no error of its calls, whatever it looks like', async t => {
+  const witness = new Witness(t)
+  const admin = pgPromise({ noWarnings: true })(server.config({ max: 1 }))
+  t.after(() => admin.$pool.end())
+  const PgStore = connectPgStore(session)
+  const options = { conObject: server.config(), tableName: 'canaries', createTableIfMissing: true }
+  const stores = [true, false].map(merge => new PgStore({ ...options, merge }))
+  for (const store of stores) t.after(() => store.close())
+  const ids = [
+    'mPf3-canary_Zq8XtR0bLw5yNc2Vh7Kd',
+    `canary:${'long-'.repeat(20)}`,
+    `ünïcödé-${'ß'.repeat(60)}`,
+    '$&$1-canary'
+  ]
+  const forms = ids.flatMap(id => [id, id.slice(0, 8), encodeURIComponent(id)])
+  for (const id of ids) await stores[0].set(id, sessionOf({ user: 1 }))
+
+  await admin.none(`CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'not %', OLD.sid USING DETAIL = OLD, HINT = OLD.sid; END $$`)
+  await admin.none("ALTER TABLE canaries ADD CHECK (sess->>'user' <> 'x')")
+  await admin.none('CREATE TABLE carts (sid varchar REFERENCES canaries)')
+  await admin.none('INSERT INTO carts SELECT sid FROM canaries')
+  const touched = sessionOf({ user: 1 }, 60_000)
+  const callAll = () =>
+    witness.watch(
+      stores.flatMap(store =>
+        ids.flatMap(id => [
+          store.set(id, sessionOf({ user: 'x' })),
+          store.set(`${id}-new`, sessionOf({ user: 'x' })),
+          store.touch(id, touched),
+          store.destroy(id)
+        ])
+      )
+    )
+  await callAll()
+  await admin.none('CREATE TRIGGER loud BEFORE UPDATE OR DELETE ON canaries FOR EACH ROW EXECUTE FUNCTION loud()')
+  await callAll()
+
+  assert.ok(witness.errors >= 2 * 2 * 3 * ids.length, String(witness.errors))
+  witness.assertSilent(forms)
 })
 
 test('a wrong password of a pg-promise database shows nowhere', async t => {

@@ -39,6 +39,9 @@ function show(own, ...others) {
 const NAMES = { names: ['localhost'] }
 const OTHER = 'db.other.example'
 const AS_OTHER = { host: '127.0.0.1', ssl: { servername: OTHER } }
+/** Bits of a Netscape type. */
+const NETSCAPE = { client: 0x80, server: 0x40 }
+const ECDSA_WITH_SHA384 = '1.2.840.10045.4.3.3'
 const LAST_WEEK = /** @type {[number, number]} */ ([-7, -1])
 const NEXT_WEEK = /** @type {[number, number]} */ ([1, 7])
 
@@ -60,6 +63,8 @@ const silentRoot = issue({ name: 'Silent', ca: 'unsaid' })
 const signingRoot = issue({ name: 'Signing', ca: 'unsaid', uses: ['keyCertSign'] })
 const uselessRoot = issue({ name: 'Useless', ca: true, uses: ['digitalSignature'] })
 const lonelyRoot = issue({ name: 'Lonely', ca: true, pathLength: 0 })
+const endlessRoot = issue({ name: 'Endless', ca: true, pathLength: 0xff })
+const strangeRoot = issue({ name: 'Strange', ca: true, strange: true })
 const clientsRoot = issue({ name: 'Clients', ca: true, purposes: ['clientAuth'] })
 const narrowRoot = issue({ name: 'Narrow', ca: true, only: 'example.com' })
 const localRoot = issue({ name: 'Local', ca: true, only: 'localhost' })
@@ -81,6 +86,7 @@ const aloneForOthers = issue({ names: ['other.example'] })
 const aloneCa = issue({ ...NAMES, ca: true })
 const aloneOld = issue({ version: 1 })
 const aloneOutdated = issue({ ...NAMES, days: LAST_WEEK })
+const aloneStrange = issue({ ...NAMES, strange: true })
 const aloneForClients = issue({ ...NAMES, purposes: ['clientAuth'] })
 const underIntermediate = issue({ ...NAMES, issuer: intermediate })
 
@@ -125,6 +131,11 @@ const SERVERS = {
     shown: [aloneForClients],
     ca: [aloneForClients],
     code: 'INVALID_PURPOSE'
+  },
+  'of its own making, trusted, with a critical extension that nobody knows': {
+    shown: [aloneStrange],
+    ca: [aloneStrange],
+    code: 'UNSPECIFIED'
   },
   'of its own making, trusted, for another host': {
     shown: [aloneForOthers],
@@ -192,6 +203,21 @@ const SERVERS = {
     code: 'PATH_LENGTH_EXCEEDED'
   },
   'of a root that says how few it may lead to': { shown: [issue({ ...NAMES, issuer: lonelyRoot })], ca: [lonelyRoot] },
+  'of a root that says it may lead to fewer than none': {
+    shown: [issue({ ...NAMES, issuer: endlessRoot })],
+    ca: [endlessRoot],
+    code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+  },
+  'of a root with a critical extension that nobody knows': {
+    shown: [issue({ ...NAMES, issuer: strangeRoot })],
+    ca: [strangeRoot],
+    code: 'UNSPECIFIED'
+  },
+  'that may itself issue others, of a root with a critical extension that nobody knows': {
+    shown: [issue({ ...NAMES, issuer: strangeRoot, ca: true })],
+    ca: [strangeRoot],
+    code: 'UNSPECIFIED'
+  },
   'of a root for clients only': {
     shown: [issue({ ...NAMES, issuer: clientsRoot })],
     ca: [clientsRoot],
@@ -290,6 +316,10 @@ const SERVERS = {
     code: 'CERT_SIGNATURE_FAILURE'
   },
   'of version 1, of a root of version 1': { shown: [issue({ version: 1, issuer: oldRoot })], ca: [oldRoot] },
+  'of version 1, whose signature has two names': {
+    shown: [issue({ version: 1, issuer: root, claims: ECDSA_WITH_SHA384 })],
+    code: 'CERT_SIGNATURE_FAILURE'
+  },
   'of version 1, with an RSA key': {
     shown: [issue({ version: 1, issuer: rsaRoot, key: generateKeyPairSync('rsa', { modulusLength: 2048 }) })],
     ca: [rsaRoot]
@@ -328,6 +358,11 @@ const SERVERS = {
   },
   'for servers': { shown: [issue({ ...NAMES, issuer: root, purposes: ['serverAuth'] })] },
   'for clients': { shown: [issue({ ...NAMES, issuer: root, purposes: ['clientAuth'] })], code: 'INVALID_PURPOSE' },
+  'for servers, as Netscape said it': { shown: [issue({ ...NAMES, issuer: root, netscape: NETSCAPE.server })] },
+  'for clients, as Netscape said it': {
+    shown: [issue({ ...NAMES, issuer: root, netscape: NETSCAPE.client })],
+    code: 'INVALID_PURPOSE'
+  },
   'whose key may sign': { shown: [issue({ ...NAMES, issuer: root, uses: ['digitalSignature'] })] },
   'whose key may not be used in TLS': {
     shown: [issue({ ...NAMES, issuer: root, uses: ['nonRepudiation'] })],
@@ -336,6 +371,10 @@ const SERVERS = {
   'with a critical extension that nobody knows': {
     shown: [issue({ ...NAMES, issuer: root, strange: true })],
     code: 'UNSPECIFIED'
+  },
+  'whose signature has two names': {
+    shown: [issue({ ...NAMES, issuer: root, claims: ECDSA_WITH_SHA384 })],
+    code: 'CERT_SIGNATURE_FAILURE'
   },
   'with a key on P-384': { shown: [issue({ ...NAMES, issuer: root, key: newKey('P-384') })] },
   'with an RSA key': {

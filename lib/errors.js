@@ -30,6 +30,13 @@ const DATABASE_FACTS = [
   'routine'
 ]
 
+/** The facts that may quote a row. */
+const QUOTING_FACTS = ['message', 'detail', 'hint', 'where', 'internalQuery']
+/** An id that is shorter is no secret, and to hide it would hide words. */
+const SHORTEST_SECRET = 8
+/** Where PostgreSQL shows a whole row, it cuts each value to so many bytes. */
+const QUOTED_BYTES = 64
+
 /** A string that may be shown: not a URL, which may hold a password, nor a session id. */
 const SHOWN_STRING = /^(?!.*[\da-f-]{32})[^@:/]{0,40}$/is
 
@@ -105,6 +112,29 @@ function lengthOf(texts) {
 }
 
 /**
+ * The failure with stars for the id of the call that failed, wherever the server quotes it. Ids that look like ours are
+ * hidden by the core; those of a Store can be any text.
+ *
+ * @param {Failure} failure of one call, or of several
+ * @param {string} sid
+ * @returns {Failure}
+ */
+function withoutId(failure, sid) {
+  if (sid.length < SHORTEST_SECRET) return failure
+  const cut = Buffer.from(sid)
+    .subarray(0, QUOTED_BYTES)
+    .toString()
+    .replace(/\ufffd$/, '')
+  const hidden = { ...failure }
+  for (const name of QUOTING_FACTS) {
+    const text = hidden[name]
+    if (typeof text !== 'string') continue
+    hidden[name] = [sid, cut].reduce((rest, form) => rest.replaceAll(form, '*'.repeat(form.length)), text)
+  }
+  return hidden
+}
+
+/**
  * @param {Error} error
  * @param {string} code
  */
@@ -136,3 +166,4 @@ exports.describe = describe
 exports.rejected = rejected
 exports.toError = toError
 exports.withCode = withCode
+exports.withoutId = withoutId

@@ -5,7 +5,7 @@
 
 const { setImmediate, setInterval } = require('node:timers')
 const { binding } = require('./addon.js')
-const { rejected, toError } = require('./errors.js')
+const { rejected, toError, withoutId } = require('./errors.js')
 const { Answer, Kind } = require('./packed.js')
 
 const { Core: NativeCore, StoreCore: NativeStoreCore } = binding
@@ -206,7 +206,7 @@ class Waiting {
       case Kind.newRow:
         return this.#readRow(answer, answer.text())
       case Kind.failure:
-        return this.#failed(answer.failure())
+        return this.#failed(withoutId(answer.failure(), sid))
       case Kind.rows:
         return this.#readList(answer)
       default:

@@ -166,7 +166,39 @@ fn parse_datatype(datatype: &str) -> Result<ColumnDef, String> {
     // read differently from what was checked.
     let rendered = column.to_string();
     let again = parse_column(rendered.get(2..).unwrap_or_default())?;
+    check_rendering(&rendered)?;
     if again == column { Ok(column) } else { Err("it cannot be written unambiguously".to_owned()) }
+}
+
+/// What PostgreSQL would read otherwise than the parser is refused here: to it, `--` and `/*` begin a comment even within
+/// an operator, and what stands behind would no longer be what was checked.
+///
+/// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-OPERATORS>
+fn check_rendering(rendered: &str) -> Result<(), String> {
+    let mut quote = None;
+    let mut before = ' ';
+    for letter in rendered.chars() {
+        // A quote that is doubled ends what is quoted and begins it anew.
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => continue,
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, _) => check_pair(before, letter)?,
+        }
+        before = letter;
+    }
+    Ok(())
+}
+
+/// Two letters outside of quotes.
+fn check_pair(before: char, letter: char) -> Result<(), String> {
+    let is_in_name = before.is_alphanumeric() || before == '_' || before == '$';
+    match (before, letter) {
+        ('-', '-') | ('/', '*') => Err("it contains a comment".to_owned()),
+        (_, ';' | '\\') => Err(format!("it contains {letter} outside of quotes")),
+        (_, '$') if !is_in_name => Err("it contains $ outside of quotes".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// What the parser passes over in silence is refused here: comments, and a keyword of other databases.
@@ -313,6 +345,12 @@ mod tests {
             "geometry(Point,4326)",
             "BIT VARYING(5)",
             "DATE DEFAULT (now() AT TIME ZONE 'UTC')",
+            "INT DEFAULT 1 - -1",
+            "JSONB DEFAULT '{\"a\": 1}' #- '{a}'",
+            "TEXT DEFAULT '-- /* ; $$ \\'",
+            "\"a--b/*c;$$\"",
+            "a$b",
+            "TEXT CHECK (f ~ '^\\d+$')",
         ] {
             assert!(definition(datatype).is_ok(), "{datatype}: {:?}", definition(datatype));
         }
@@ -345,6 +383,13 @@ mod tests {
             "geometry('x) , evil INT')",
             "INT\0",
             "INT DEFAULT other.now()",
+            "INT DEFAULT 1 #-- 2",
+            "INT DEFAULT 1 @-/* 2",
+            "INT DEFAULT 1#/*2",
+            "INT DEFAULT 1 |/**/ 2",
+            "INT DEFAULT '{}'#--'{a}'",
+            "INT CHECK (f #/* 2)",
+            "INT GENERATED ALWAYS AS (1 &-- 2) STORED",
             "INT DEFAULT length('a') OVER ()",
             "INT DEFAULT length('a') FILTER (WHERE pg_sleep(1) IS NULL)",
         ] {
@@ -400,6 +445,18 @@ mod tests {
             if let Ok(definition) = definition(&datatype) {
                 prop_assert!(parse_column(&definition).is_ok(), "{datatype} became {definition}");
                 prop_assert!(!definition.contains(';') || definition.contains('\''), "{datatype} became {definition}");
+            }
+        }
+
+        /// By other means: without what is quoted, and what PostgreSQL takes for an operator read as it reads it.
+        #[test]
+        fn no_datatype_that_passes_has_a_comment(letters in "[-+*/<>=~!@#%^&|`?'\"$;a1 ]{1,12}") {
+            for datatype in [format!("INT DEFAULT 1 {letters} 2"), format!("INT CHECK (1{letters}2)")] {
+                let Ok(definition) = definition(&datatype) else { continue };
+                let plain: String = definition.split(['\'', '"']).step_by(2).collect::<Vec<_>>().join(" ");
+                for sign in ["--", "/*", ";", "$$"] {
+                    prop_assert!(!plain.contains(sign), "{datatype} became {definition}");
+                }
             }
         }
 

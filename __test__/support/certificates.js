@@ -37,6 +37,8 @@ const PURPOSES = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3
  * @property {(keyof typeof PURPOSES)[]} [purposes]
  * @property {string} [only] the only domain that it may issue for
  * @property {boolean} [strange] whether it has a critical extension that nobody knows
+ * @property {number} [netscape] the bits of its Netscape type: what a certificate was for in old days
+ * @property {string} [claims] what the signed part calls its signature
  * @property {1 | 3} [version]
  * @property {any} [key] default: a new one on the curve P-256
  * @property {any} [signer] a key that signs in place of the issuer's
@@ -62,7 +64,7 @@ function issue(wish = {}) {
   const signed = sequence(
     ...(version === 3 ? [value(0xa0, integer(Buffer.from([2])))] : []),
     integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
-    algorithm,
+    wish.claims ? sequence(oid(wish.claims)) : algorithm,
     commonName(issuer?.name ?? name),
     sequence(...days.map(day => time(new Date(Date.now() + day * DAY)))),
     commonName(name),
@@ -78,7 +80,7 @@ function issue(wish = {}) {
  * @param {Wish} wish
  * @param {Buffer} publicKey
  */
-function extensions({ ca = false, pathLength, uses, purposes, names, only, strange }, publicKey) {
+function extensions({ ca = false, pathLength, uses, purposes, names, only, strange, netscape }, publicKey) {
   const found = [extension('2.5.29.14', value(0x04, createHash('sha1').update(publicKey).digest()))]
   if (ca !== 'unsaid') {
     const limit = pathLength === undefined ? [] : [integer(Buffer.from([pathLength]))]
@@ -88,6 +90,7 @@ function extensions({ ca = false, pathLength, uses, purposes, names, only, stran
   if (purposes) found.push(extension('2.5.29.37', sequence(...purposes.map(purpose => oid(PURPOSES[purpose])))))
   if (names) found.push(extension('2.5.29.17', sequence(...names.map(alternativeName))))
   if (only) found.push(extension('2.5.29.30', sequence(value(0xa0, sequence(value(0x82, only)))), true))
+  if (netscape !== undefined) found.push(extension('2.16.840.1.113730.1.1', bits(Buffer.from([netscape]))))
   if (strange) found.push(extension('1.2.3.4.5', value(0x05, ''), true))
   return found
 }

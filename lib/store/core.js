@@ -35,12 +35,13 @@ class StoreCore {
   }
 
   /**
-   * @param {unknown[]} call as src/node/store.rs reads it
+   * @param {unknown[]} call as src/node/store.rs reads it; one about one session begins with a word and its id
    * @returns {Promise<any>}
    */
   call(call) {
     this.#payloads.push(JSON.stringify(call))
-    const outcome = this.#calls.add('')
+    const [, sid] = call
+    const outcome = this.#calls.add(typeof sid === 'string' ? sid : '')
     if (this.#calls.open === 1) queueMicrotask(() => this.#flush())
     else if (this.#calls.open === MAX_GROUP) this.#flush()
     return outcome

@@ -32,12 +32,20 @@ const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+/// What a certificate was for before there were extended key usages. OpenSSL still looks at it.
+const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x01];
+/// Extensions begin so, and end with their number.
+const EXTENSION: &[u8] = &[0x55, 0x1d];
+/// Those that OpenSSL knows (its `X509_supported_extension`): these may be critical.
+const KNOWN: [u8; 10] = [15, 17, 19, 30, 31, 32, 33, 36, 37, 54];
 
 // Bits of the first byte of a key usage, counted from the left.
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const KEY_ENCIPHERMENT: u8 = 0x20;
 const KEY_AGREEMENT: u8 = 0x08;
 const KEY_CERT_SIGN: u8 = 0x04;
+// A bit of a Netscape type.
+const SSL_SERVER: u8 = 0x40;
 
 /// A certificate.
 #[derive(Clone, Debug)]
@@ -48,6 +56,8 @@ pub(super) struct Certificate {
     pub(super) valid: (Duration, Duration),
     pub(super) is_version_1: bool,
     pub(super) has_name_constraints: bool,
+    /// Whether it has a critical extension that OpenSSL does not know.
+    pub(super) is_strange: bool,
     domains: Domains,
     /// Common names that Node may take for the host's.
     host_names: Vec<String>,
@@ -56,6 +66,8 @@ pub(super) struct Certificate {
     signed: Vec<u8>,
     /// The signature's algorithm, as `SignatureVerificationAlgorithm` names it.
     algorithm: Vec<u8>,
+    /// Whether what is signed names the same algorithm.
+    is_algorithm_signed: bool,
     signature: Vec<u8>,
     is_ca: Option<bool>,
     /// How many issuers may stand between it and the last certificate.
@@ -63,19 +75,24 @@ pub(super) struct Certificate {
     key_usage: Option<u8>,
     /// Whether it is for servers, where it says what it is for.
     for_servers: Option<bool>,
+    netscape_type: Option<u8>,
 }
 
 impl Certificate {
     /// `None` if it is not a certificate.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
-        let mut outer = Reader(Reader(der).expect(SEQUENCE)?.content);
+        let mut all = Reader(der);
+        let mut outer = Reader(all.expect(SEQUENCE)?.content);
         let signed = outer.expect(SEQUENCE)?;
         let algorithm = outer.expect(SEQUENCE)?.content.to_vec();
         let signature = bits(outer.expect(BIT_STRING)?.content)?.to_vec();
+        if !all.0.is_empty() || !outer.0.is_empty() {
+            return None;
+        }
         let mut inner = Reader(signed.content);
         let version = inner.optional(VERSION);
         inner.expect(INTEGER)?; // serial number
-        inner.expect(SEQUENCE)?; // the algorithm again
+        let is_algorithm_signed = inner.expect(SEQUENCE)?.content == algorithm;
         let issuer = inner.expect(SEQUENCE)?.whole.to_vec();
         let mut validity = Reader(inner.expect(SEQUENCE)?.content);
         let valid = (time(&validity.next()?)?, time(&validity.next()?)?);
@@ -89,41 +106,55 @@ impl Certificate {
             valid,
             is_version_1: version.is_none(),
             has_name_constraints: false,
+            is_strange: false,
             domains: Domains::default(),
             host_names,
             public_key,
             signed: signed.whole.to_vec(),
             algorithm,
+            is_algorithm_signed,
             signature,
             is_ca: None,
             path_length: None,
             key_usage: None,
             for_servers: None,
+            netscape_type: None,
         };
-        if let Some(extensions) = inner.optional(EXTENSIONS) {
+        // Version 1 has no extensions, and webpki does not look whether there are any.
+        if !certificate.is_version_1
+            && let Some(extensions) = inner.optional(EXTENSIONS)
+        {
             certificate.read_extensions(extensions.content)?;
         }
-        Some(certificate)
+        inner.0.is_empty().then_some(certificate)
     }
 
     fn read_extensions(&mut self, content: &[u8]) -> Option<()> {
         let mut extensions = Reader(Reader(content).expect(SEQUENCE)?.content);
+        let mut seen = Vec::new();
         while !extensions.0.is_empty() {
             let mut extension = Reader(extensions.expect(SEQUENCE)?.content);
             let id = extension.expect(OID)?.content;
-            extension.optional(BOOLEAN); // whether it is critical
+            if seen.contains(&id) {
+                return None;
+            }
+            seen.push(id);
+            let is_critical = extension.optional(BOOLEAN).is_some_and(|is| is.content != [0]);
+            self.is_strange |= is_critical && !is_known(id);
             let mut value = Reader(extension.expect(OCTET_STRING)?.content);
             match id {
                 KEY_USAGE => {
-                    let usage = bits(value.expect(BIT_STRING)?.content)?;
-                    self.key_usage = Some(usage.first().copied().unwrap_or(0));
+                    self.key_usage = Some(first_bits(&mut value)?);
                 }
+                NETSCAPE_TYPE => self.netscape_type = Some(first_bits(&mut value)?),
                 BASIC_CONSTRAINTS => {
                     let mut constraints = Reader(value.expect(SEQUENCE)?.content);
                     let ca = constraints.optional(BOOLEAN);
                     self.is_ca = Some(ca.is_some_and(|ca| ca.content != [0]));
-                    self.path_length =
-                        constraints.optional(INTEGER).map(|limit| number(limit.content));
+                    self.path_length = match constraints.optional(INTEGER) {
+                        Some(limit) => Some(number(limit.content)?),
+                        None => None,
+                    };
                 }
                 EXTENDED_KEY_USAGE => {
                     let uses = value.expect(SEQUENCE)?.content;
@@ -181,7 +212,9 @@ impl Certificate {
     /// Whether OpenSSL takes it from a server (its `check_purpose_ssl_server`).
     pub(super) fn may_serve(&self) -> bool {
         const USES: u8 = DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT;
-        self.for_servers != Some(false) && self.key_usage.is_none_or(|usage| usage & USES != 0)
+        self.for_servers != Some(false)
+            && self.key_usage.is_none_or(|usage| usage & USES != 0)
+            && self.netscape_type.is_none_or(|types| types & SSL_SERVER != 0)
     }
 
     /// Whether `issuer` signed it, with one of `algorithms`.
@@ -191,6 +224,7 @@ impl Certificate {
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> bool {
         let Ok(key) = RawPublicKeyEntity::try_from(&issuer.public_key) else { return false };
+        let algorithms = if self.is_algorithm_signed { algorithms } else { &[] };
         algorithms
             .iter()
             .filter(|algorithm| algorithm.signature_alg_id().as_ref() == self.algorithm)
@@ -243,12 +277,24 @@ fn bits(content: &[u8]) -> Option<&[u8]> {
     content.split_first().map(|(_, bits)| bits)
 }
 
-/// A small number; one that is too large for that limits nothing.
-fn number(content: &[u8]) -> usize {
-    content
+/// The first eight of them.
+fn first_bits(value: &mut Reader<'_>) -> Option<u8> {
+    let bits = bits(value.expect(BIT_STRING)?.content)?;
+    Some(bits.first().copied().unwrap_or(0))
+}
+
+/// Whether OpenSSL knows this extension.
+fn is_known(id: &[u8]) -> bool {
+    id == NETSCAPE_TYPE
+        || matches!(id.strip_prefix(EXTENSION), Some([number]) if KNOWN.contains(number))
+}
+
+/// A small number; one that is too large for that limits nothing. `None` if it is negative.
+fn number(content: &[u8]) -> Option<usize> {
+    let sum = content
         .iter()
-        .try_fold(0, |sum: usize, &digit| Some(sum.checked_mul(256)? + usize::from(digit)))
-        .unwrap_or(usize::MAX)
+        .try_fold(0, |sum: usize, &digit| Some(sum.checked_mul(256)? + usize::from(digit)));
+    (*content.first()? < 0x80).then(|| sum.unwrap_or(usize::MAX))
 }
 
 fn names(content: &[u8]) -> Option<Vec<&[u8]>> {

@@ -156,7 +156,8 @@ impl Verifier {
         } else {
             self.check_chain(leaf, &known.facts, sent, now).err()
         };
-        if error.is_none() && known.facts.may_serve() && known.check_dates(time).is_ok() {
+        let is_fit = known.facts.may_serve() && !known.facts.is_strange;
+        if error.is_none() && is_fit && known.check_dates(time).is_ok() {
             return Ok(());
         }
         let sent: Vec<Known> = sent.iter().filter_map(|der| Known::read(der)).collect();
@@ -176,10 +177,12 @@ impl Verifier {
             })
     }
 
-    /// Roots that may issue others now: webpki looks neither at their dates nor at their constraints.
+    /// Roots that may issue others now: webpki looks neither at their dates nor at their constraints, nor whether it knows
+    /// their critical extensions.
     fn issuing(&self, now: Duration) -> impl Iterator<Item = &Known> {
-        let may_issue =
-            move |root: &&Known| root.facts.may_issue() && root.check_dates(now).is_ok();
+        let may_issue = move |root: &&Known| {
+            root.facts.may_issue() && !root.facts.is_strange && root.check_dates(now).is_ok()
+        };
         self.roots.iter().filter(may_issue)
     }
 
@@ -318,7 +321,8 @@ fn wrong_extension(path: &[&Known], error: Option<&webpki::Error>) -> Option<Ref
         let is_fit = if at == 0 { facts.may_serve() } else { facts.may_issue() };
         let is_too_far = at > 0 && !facts.may_lead_over(at - 1);
         let purpose = || (!is_fit).then_some(Refusal::InvalidPurpose);
-        is_too_far.then_some(Refusal::PathTooLong).or_else(purpose)
+        let strange = || facts.is_strange.then_some(Refusal::UnknownExtension);
+        is_too_far.then_some(Refusal::PathTooLong).or_else(purpose).or_else(strange)
     });
     let is_unknown = matches!(error, Some(webpki::Error::UnsupportedCriticalExtension));
     wrong.or_else(|| is_unknown.then_some(Refusal::UnknownExtension))
