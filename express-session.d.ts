@@ -162,7 +162,8 @@ declare namespace connectPgStore {
      */
     targetSessionAttrs?: 'any' | 'read-write' | undefined
     /**
-     * How many connections may be open at a time. Few are enough, since calls travel together.
+     * How many connections may be open at a time. Few are enough, since calls travel together. Of two or more, one is kept
+     * for `get` and whatever else only reads, which goes on while all others wait.
      *
      * @default 4
      */

@@ -668,7 +668,8 @@ declare namespace pgSess {
 
     /**
      * How many connections to the database may be open at a time. A few are enough, since calls travel together; more
-     * than the database allows is an error there (`max_connections`, often 100 for all programs).
+     * than the database allows is an error there (`max_connections`, often 100 for all programs). Of two or more, one is
+     * kept for calls that only read, which go on while all others wait.
      *
      * If the connection you gave says `max`, that is the default instead.
      *

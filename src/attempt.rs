@@ -75,8 +75,9 @@ impl<O: Operation> Runner<'_, O> {
         deadline: Instant,
     ) -> Result<Answers, Error> {
         let mut attempts = Attempts::new(deadline, self.pool.max_size());
+        let access = self.operation.access(calls);
         loop {
-            let connection = match self.pool.get(attempts.deadline()).await {
+            let connection = match self.pool.get(access, attempts.deadline()).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     attempts.after_connecting(error).await?;
@@ -241,8 +242,10 @@ impl<O: Operation> Runner<'_, O> {
             None => verdicts.next().unwrap_or(Verdict::Answer(Answer::NoSession)),
         });
         let verdicts = settled.map(Ok).collect();
-        if let Some(request) = besides {
-            // Whether it worked is for the next one to find out, who has the same occasion.
+        // Whether it is done, and worked, is for the next one to find out, who has the same occasion.
+        if let Some(request) = besides
+            && connection.may_write()
+        {
             let _ = run_fresh(connection, &request, deadline).await;
         }
         Ok(Answers { rows, verdicts })
@@ -266,12 +269,13 @@ impl<O: Operation> Runner<'_, O> {
 
     /// The answer of a call that waits for its row.
     pub(crate) async fn alone(&self, calls: &[O::Call], deadline: Instant) -> Answers {
-        // The only connection is not held meanwhile.
-        let (forms, pause): (&[Form], _) = match (self.pool.max_size(), self.operation.may_move()) {
-            (1, true) => (&[Form::Set, Form::Elsewhere], PAUSE),
-            (1, false) => (&[Form::Set], PAUSE),
-            _ => (&[Form::Alone], Duration::ZERO),
-        };
+        // The only connection that may write is not held meanwhile.
+        let (forms, pause): (&[Form], _) =
+            match (self.pool.max_writers(), self.operation.may_move()) {
+                (1, true) => (&[Form::Set, Form::Elsewhere], PAUSE),
+                (1, false) => (&[Form::Set], PAUSE),
+                _ => (&[Form::Alone], Duration::ZERO),
+            };
         while Instant::now() < deadline {
             for form in forms {
                 let answers = self.guarded(calls, *form, deadline).await;

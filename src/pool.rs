@@ -4,8 +4,8 @@
 //! wait behind it. It is closed, and the server is asked to give up what it was doing. The same goes for one that is
 //! returned with a statement under way, because the future of whoever asked was dropped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool::managed::{
@@ -29,8 +29,12 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_STATEMENTS: usize = 200;
 
 mod around;
+mod writers;
+
+use writers::{Permit, Writers};
 
 pub(crate) use around::Around;
+pub(crate) use writers::Access;
 
 /// A statement with its parameters.
 pub(crate) struct Request {
@@ -62,6 +66,7 @@ impl Request {
 #[derive(Clone)]
 pub(crate) struct Pool {
     inner: managed::Pool<Manager>,
+    writers: Writers,
     connector: Arc<Connector>,
     limits: Limits,
 }
@@ -82,25 +87,35 @@ impl Pool {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(error.to_string()))?;
+        let writers = Writers::new(options.max_connections);
         let limits = Limits { connect: options.connect_timeout, query: options.query_timeout };
-        Ok(Self { inner, connector, limits })
+        Ok(Self { inner, writers, connector, limits })
     }
 
-    /// Lends a connection, at the latest at `deadline`.
-    pub(crate) async fn get(&self, deadline: Instant) -> Result<Connection, Error> {
-        let left = deadline.saturating_duration_since(Instant::now());
+    /// Lends a connection, at the latest at `deadline`. One that is lent to read must not write, unless
+    /// [`Connection::may_write`] says so.
+    pub(crate) async fn get(&self, access: Access, deadline: Instant) -> Result<Connection, Error> {
+        let begin = Instant::now();
+        let left = deadline.saturating_duration_since(begin);
         let wait = self.limits.connect.min(left);
         // Each host has the whole time.
         let limit = (self.limits.connect * self.connector.hosts()).min(left);
+        let permit = match access {
+            Access::Read => OnceLock::new(),
+            Access::Write => OnceLock::from(self.writers.permit(begin + wait).await?),
+        };
+        let wait = wait.saturating_sub(begin.elapsed());
         let timeouts = Timeouts { wait: Some(wait), create: Some(limit), recycle: None };
         // Waiting and then connecting must not take twice as long.
-        let got = timeout_at(Instant::now() + limit, self.inner.timeout_get(&timeouts)).await;
+        let got = timeout_at(begin + limit, self.inner.timeout_get(&timeouts)).await;
         match got.unwrap_or(Err(PoolError::Timeout(TimeoutType::Create))) {
             Ok(object) => Ok(Connection {
                 object: Some(object),
                 under_way: AtomicUsize::new(0),
                 broken: AtomicBool::new(false),
                 given_up: AtomicBool::new(false),
+                permit,
+                writers: self.writers.clone(),
                 connector: Arc::clone(&self.connector),
                 limits: self.limits,
             }),
@@ -129,7 +144,13 @@ impl Pool {
         self.inner.status().max_size
     }
 
+    /// How many connections may write at a time.
+    pub(crate) fn max_writers(&self) -> usize {
+        self.max_size().saturating_sub(1).max(1)
+    }
+
     pub(crate) fn close(&self) {
+        self.writers.close();
         self.inner.close();
     }
 }
@@ -164,6 +185,9 @@ pub(crate) struct Connection {
     broken: AtomicBool,
     /// The server was asked to cancel; once is enough.
     given_up: AtomicBool,
+    /// Set if it may write. It is given back after the connection.
+    permit: OnceLock<Permit>,
+    writers: Writers,
     connector: Arc<Connector>,
     limits: Limits,
 }
@@ -269,6 +293,15 @@ impl Connection {
                 Err(Error::timeout(Step::WaitingForAnswer))
             }
         }
+    }
+
+    /// Whether it may write: it was lent to, or there is a permit left, which it takes. Waits for nobody.
+    pub(crate) fn may_write(&self) -> bool {
+        if self.permit.get().is_some() {
+            return true;
+        }
+        let free = self.writers.free_permit();
+        free.is_some_and(|permit| self.permit.set(permit).is_ok())
     }
 
     /// From now on the connection does not return to the pool, whatever happens: a transaction is open on it.

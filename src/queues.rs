@@ -25,6 +25,7 @@ use crate::operations::refresh::{Refresh, Renewal};
 use crate::operations::update::Update;
 use crate::operations::validate::Validate;
 use crate::options::Options;
+use crate::pool::Access;
 use crate::road::{Reply, Road, Taken};
 use crate::table::{self, Table};
 
@@ -75,7 +76,7 @@ impl Made {
             // Somebody else was faster.
             return Ok(queues);
         }
-        let connection = self.road.pool.get(deadline).await?;
+        let connection = self.road.pool.get(Access::Read, deadline).await?;
         let now = table::look_again(&connection, &queues.table, deadline).await?;
         drop(connection);
         let table = now.ok_or_else(Error::changed)?;

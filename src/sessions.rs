@@ -27,7 +27,7 @@ use crate::operations::validate;
 use crate::operations::{Sql, convert, trail, values};
 use crate::options::Options;
 use crate::pieces;
-use crate::pool::{Pool, Request};
+use crate::pool::{Access, Pool, Request};
 use crate::queues::{Made, Queues};
 use crate::road::Road;
 use crate::session_id::SessionId;
@@ -126,7 +126,7 @@ impl Sessions {
         }
         let fields = self.checked_fields()?;
         let deadline = Instant::now() + self.options.call_timeout();
-        let connection = self.road.pool.get(deadline).await?;
+        let connection = self.road.pool.get(Access::Write, deadline).await?;
         let table = table::set_up(&connection, &fields, &self.options, deadline).await?;
         Ok(self.made.first(table).table.notes.clone())
     }
@@ -307,7 +307,7 @@ impl Sessions {
         let _work = self.road.begin();
         let table = &self.queues()?.table;
         let deadline = Instant::now() + self.options.call_timeout();
-        let connection = self.road.pool.get(deadline).await?;
+        let connection = self.road.pool.get(Access::Write, deadline).await?;
         work(import::Piece { connection: &connection, table, import, deadline }).await
     }
 
@@ -364,7 +364,7 @@ impl Sessions {
     /// Runs a statement that belongs to no call.
     async fn run_once(&self, request: Request) -> Result<Vec<Row>, Error> {
         let deadline = Instant::now() + self.options.call_timeout();
-        let connection = self.road.pool.get(deadline).await?;
+        let connection = self.road.pool.get(Access::Write, deadline).await?;
         connection.run(&request, deadline).await
     }
 

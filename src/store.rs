@@ -14,7 +14,7 @@ use crate::batcher::Batcher;
 use crate::connect::Settings;
 use crate::error::Error;
 use crate::options::StoreOptions;
-use crate::pool::Pool;
+use crate::pool::{Access, Pool};
 use crate::road::{Reply, Road, Sink, Taken};
 use crate::stats::Stats;
 use crate::text::hex;
@@ -156,7 +156,7 @@ impl Store {
             return Err(Error::closed());
         }
         let deadline = Instant::now() + self.options.common.call_timeout();
-        let connection = self.road.pool.get(deadline).await?;
+        let connection = self.road.pool.get(Access::Write, deadline).await?;
         let table = table::set_up(&connection, &self.options.common, deadline).await?;
         self.queues.get_or_init(|| Queues::new(&table, &self.road));
         Ok(())

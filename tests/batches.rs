@@ -351,9 +351,15 @@ async fn many_held_rows_leave_connections_for_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_single_connection_is_not_lost_to_a_held_row() {
+async fn the_only_connection_that_may_write_is_not_lost_to_a_held_row() {
+    for max_connections in [1, 2] {
+        neighbours_of_a_held_row(max_connections).await;
+    }
+}
+
+async fn neighbours_of_a_held_row(max_connections: usize) {
     let place = Place::new().await;
-    let options = Options { max_connections: 1, ..short(place.options()) };
+    let options = Options { max_connections, ..short(place.options()) };
     let sessions = place.sessions_with(&[("f", "TEXT")], options).await;
     let ids = live(&sessions, 10).await;
     let (held, free) = ids.split_first().unwrap();

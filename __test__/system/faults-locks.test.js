@@ -81,6 +81,28 @@ test('one row that somebody holds: 59 neighbours are extended, validated, change
   assert.equal((await place.query('SELECT FROM sess')).length, 60 + others.length)
 })
 
+test('a table that may only be read: more writers wait than there are connections; validate and list go on', async t => {
+  const { place, sessions } = await start(t, UNHURRIED)
+  const names = ['create', 'extend', 'update', 'destroy', 'refresh']
+  const [live, ...rows] = await oneForEach(sessions, ['validate', ...names])
+  const holder = await place.client()
+  await holder.query('BEGIN; LOCK TABLE sess IN SHARE MODE')
+
+  const hanging = callAll(sessions, rows, names)
+  await eventually(
+    () => lockWaits(place),
+    waiting => waiting.length >= 3
+  )
+  for (const name of ['validate', 'list']) {
+    assertDone(await outcomeOf(name, CALLS[name](sessions, live.sess_id, live.user_id)))
+  }
+
+  for (const outcome of await hanging) assertRejected(outcome, 'PGSESS_TIMEOUT')
+  await assertNobodyWaits(place)
+  await holder.query('COMMIT')
+  await assertWorksAgain(sessions)
+})
+
 test('the table of replaced ids is locked: calls for ids that are current go on, the others give up in time', async t => {
   const { place, sessions } = await start(t, UNHURRIED)
   const names = NAMES.filter(name => !['refresh', 'prune', 'destroyAll', 'destroy'].includes(name))
@@ -159,9 +181,15 @@ async function start(t, options) {
  */
 async function assertNobodyWaits(place) {
   const waiting = await eventually(
-    () =>
-      place.query("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"),
+    () => lockWaits(place),
     rows => rows.length === 0
   )
   assert.deepEqual(waiting, [])
+}
+
+/** @param {any} place */
+function lockWaits(place) {
+  return place.query(
+    "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+  )
 }

@@ -4,13 +4,16 @@
 
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')
+const { randomUUID } = require('node:crypto')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { after, before, test } = require('node:test')
+const { inspect } = require('node:util')
 const { Client } = require('pg')
 const { connect } = require('../../index.js')
 const { startPostgres } = require('../../scripts/postgres.js')
+const { eventually } = require('../support/eventually.js')
 const {
   BOUND,
   CALLS,
@@ -27,6 +30,7 @@ const {
 } = require('../support/faults.js')
 const { mayNotMount } = require('../support/needs.js')
 const { Place } = require('../support/place.js')
+const { called, load, openOurs, sessionOf } = require('../support/stores.js')
 
 /** Of these, three are kept for superusers. */
 const SLOTS = 12
@@ -142,14 +146,11 @@ test('a synchronous standby that is gone: what writes gives up in time and happe
   const sessions = await place.sessions({ fields: FIELDS, pruneInterval: false, ...TIMEOUTS }, url)
   const names = Object.keys(CALLS).filter(name => name !== 'prune')
   const rows = await oneForEach(sessions, names)
-  await setStandby(place, 'nobody')
-  t.after(() => withServer(client => setStandby(client, '')))
+  await loseStandby(t, place)
 
   const outcomes = await callAll(sessions, rows, names)
   for (const outcome of outcomes) {
-    if (outcome.name === 'validate') assertDone(outcome)
-    // More writers wait than there are connections.
-    else if (outcome.name === 'list' && !outcome.error) assertDone(outcome)
+    if (['validate', 'list'].includes(outcome.name)) assertDone(outcome)
     else assertRejected(outcome, 'PGSESS_TIMEOUT')
   }
   await setStandby(place, '')
@@ -163,11 +164,125 @@ test('a synchronous standby that is gone: what writes gives up in time and happe
   }
 })
 
+/** Long enough that an answer which waited for others is told from one that did not. */
+const LONG = { connectTimeout: 2000, queryTimeout: 2000 }
+const POOLS = [{}, { batch: false }, { maxConnections: 2 }]
+
+for (const pool of POOLS) {
+  test(`more writers wait than there are connections: validate and list go on, with ${inspect(pool)}`, async t => {
+    const { place, url } = await start(t)
+    const sessions = await place.sessions({ fields: FIELDS, pruneInterval: false, ...LONG, ...pool }, url)
+    const names = ['create', 'extend', 'update', 'destroy']
+    const live = await sessions.create({ user_id: 1000 })
+    const turns = await Promise.all(Array.from({ length: 8 }, () => oneForEach(sessions, names)))
+    const plain = await insertPlain(place)
+    await loseStandby(t, place)
+
+    const hanging = await inTurns(turns, rows =>
+      names.map((name, at) => outcomeOf(name, CALLS[name](sessions, rows[at].sess_id)))
+    )
+    await writersHang(place, (pool.maxConnections ?? 4) - 1)
+    for (const sid of [live.sess_id, plain]) {
+      assertPrompt(await outcomeOf('validate', sessions.validate(sid)))
+      assertPrompt(await outcomeOf('list', sessions.list({ user_id: live.user_id })))
+    }
+
+    for (const outcome of await hanging()) assertGivenUp(outcome)
+    await setStandby(place, '')
+    await assertWorksAgain(sessions)
+    for (const sid of [live.sess_id, plain]) assert.equal(await sessions.extend(sid), true)
+  })
+
+  test(`more sets wait than a Store has connections: get goes on, with ${inspect(pool)}`, async t => {
+    const { place, url } = await start(t)
+    const store = openOurs(place, { conString: url, ...LONG, ...pool })
+    const set = async (/** @type {string} */ sid) => called(store, 'set', sid, sessionOf({ sid }, 60_000))
+    const turns = Array.from({ length: 8 }, (_, n) => ['set', 'touch', 'destroy'].map(name => `${name} ${n}`))
+    await Promise.all(['live', ...turns.flat()].map(set))
+    await loseStandby(t, place)
+
+    const hanging = await inTurns(turns, ([there, touched, destroyed]) => [
+      outcomeOf('set', set(`new ${there}`)),
+      outcomeOf('set', set(there)),
+      outcomeOf('touch', called(store, 'touch', touched, sessionOf({}, 60_000))),
+      outcomeOf('destroy', called(store, 'destroy', destroyed))
+    ])
+    await writersHang(place, (pool.maxConnections ?? 4) - 1)
+    assertPrompt(await outcomeOf('get', load(store, 'live')))
+    assertPrompt(await outcomeOf('length', called(store, 'length')))
+
+    for (const outcome of await hanging()) assertGivenUp(outcome)
+    await setStandby(place, '')
+    await eventually(
+      () => outcomeOf('set', set('live')),
+      ({ error }) => !error
+    )
+    assert.equal((await load(store, 'live')).sid, 'live')
+  })
+}
+
+/**
+ * Calls for each of `things`, in a turn of its own each time, so that they do not all travel together.
+ *
+ * @template T
+ * @param {T[]} things
+ * @param {(thing: T) => Promise<import('../support/faults.js').Outcome>[]} call
+ */
+async function inTurns(things, call) {
+  /** @type {Promise<import('../support/faults.js').Outcome>[]} */
+  const outcomes = []
+  for (const thing of things) {
+    outcomes.push(...call(thing))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return () => Promise.all(outcomes)
+}
+
+/**
+ * @param {Place} place
+ * @param {number} count
+ */
+async function writersHang(place, count) {
+  const hanging = await eventually(
+    () => awaitingStandby(place, "usename = 'app'"),
+    rows => rows.length >= count
+  )
+  assert.ok(hanging.length >= count, `${hanging.length} hang`)
+}
+
+/** @param {import('../support/faults.js').Outcome} outcome */
+function assertPrompt(outcome) {
+  assertDone(outcome)
+  assert.ok(outcome.took < LONG.queryTimeout / 2, `${outcome.name} took ${Math.round(outcome.took)} ms`)
+}
+
+/** @param {import('../support/faults.js').Outcome} outcome */
+function assertGivenUp(outcome) {
+  assertRejected(outcome, 'PGSESS_TIMEOUT')
+  const most = LONG.connectTimeout + LONG.queryTimeout + 600
+  assert.ok(outcome.took < most, `${outcome.name} took ${Math.round(outcome.took)} ms`)
+}
+
+/**
+ * A session from before ids were hashed: whoever uses it hashes its id.
+ *
+ * @param {Place} place
+ */
+async function insertPlain(place) {
+  const sid = randomUUID()
+  await place.query(
+    `INSERT INTO sess (sess_id, sess_creation_date, sess_last_updated, sess_expiration, user_id)
+     SELECT $1, now, now, now + interval '1 hour', 1000 FROM (SELECT now() AT TIME ZONE 'UTC') AS clock (now)`,
+    [sid]
+  )
+  return sid
+}
+
 /** @param {import('node:test').TestContext} t */
 async function start(t) {
   const place = new Place(server.url)
   t.after(() => place.leave())
-  await place.query('DROP TABLE IF EXISTS sess, sess_ids, filler')
+  await place.query('DROP TABLE IF EXISTS sess, sess_ids, session, filler')
   await place.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
   await place.query('DROP TABLESPACE IF EXISTS small')
   const roles = await place.query("SELECT FROM pg_roles WHERE rolname = 'app'")
@@ -183,6 +298,41 @@ async function withServer(use) {
   await client.connect()
   await use(client)
   await client.end()
+}
+
+/**
+ * From now on, until the test is over, whoever commits waits.
+ *
+ * @param {import('node:test').TestContext} t
+ * @param {Place} place
+ */
+async function loseStandby(t, place) {
+  t.after(() => withServer(client => setStandby(client, '')))
+  await setStandby(place, 'nobody')
+  const writer = await place.client()
+  const [{ pid }] = (await writer.query('SELECT pg_backend_pid() AS pid')).rows
+  // The server shows the setting a moment before it keeps to it.
+  for (let waits = false; !waits; ) {
+    let isOver = false
+    const written = writer.query("SELECT pg_logical_emit_message(true, 'test', 'x')").then(() => {
+      isOver = true
+    })
+    const waiting = await eventually(
+      () => awaitingStandby(place, `pid = ${pid}`),
+      rows => isOver || rows.length > 0
+    )
+    waits = waiting.length > 0
+    if (waits) await place.query('SELECT pg_cancel_backend($1)', [pid])
+    await written
+  }
+}
+
+/**
+ * @param {Place} place
+ * @param {string} which
+ */
+function awaitingStandby(place, which) {
+  return place.query(`SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND ${which}`)
 }
 
 /**

@@ -1,5 +1,6 @@
 //! Plain ids that are still in a table of hashed ones are hashed when their sessions are used. Nobody waits to hear of
-//! it, and two that do it at once do no harm: a row that somebody else holds is left for the next time.
+//! it, and two that do it at once do no harm: a row that somebody else holds is left for the next time, and so are all
+//! where the connections that may write are taken.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;

@@ -6,7 +6,7 @@ use super::columns::is_live;
 use super::prune::all_parts;
 use super::{Answer, Operation, Sql};
 use crate::error::Error;
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 use crate::table::Table;
 
 /// What a table holds.
@@ -60,6 +60,10 @@ impl Count {
 impl Operation for Count {
     type Call = ();
 
+    fn access(&self, _: &[()]) -> Access {
+        Access::Read
+    }
+
     fn set(&self, _: &[()]) -> Request {
         Request::new(&self.sql)
     }
@@ -98,6 +102,10 @@ impl LookUpFields {
 
 impl Operation for LookUpFields {
     type Call = ();
+
+    fn access(&self, _: &[()]) -> Access {
+        Access::Read
+    }
 
     fn set(&self, _: &[()]) -> Request {
         Request::new(&self.sql)

@@ -8,7 +8,7 @@ use super::columns::{Reader, columns_behind_id};
 use super::search::Search;
 use super::{Answer, Operation};
 use crate::handle;
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 use crate::table::Table;
 
 /// What a list is asked for.
@@ -46,6 +46,10 @@ impl List {
 /// Each call is a batch of its own: what is asked differs, and so do the answers' sizes.
 impl Operation for List {
     type Call = Listing;
+
+    fn access(&self, _: &[Listing]) -> Access {
+        Access::Read
+    }
 
     fn row_types(&self) -> &[u32] {
         &self.types

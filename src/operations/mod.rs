@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 use crate::session_id::SessionId;
 
 pub(crate) mod columns;
@@ -67,6 +67,11 @@ pub(crate) trait Operation: Send + Sync + 'static {
 
     /// The statement for all of `calls`; never empty. It waits for nobody's lock.
     fn set(&self, calls: &[Self::Call]) -> Request;
+
+    /// What the statements for `calls` do. What comes [besides](Self::besides) does not count.
+    fn access(&self, _calls: &[Self::Call]) -> Access {
+        Access::Write
+    }
 
     /// The answers in the rows of [`Self::set`], in the order of the calls. `None`: the rows do not tell, ask
     /// [`Self::follow_up`].
@@ -130,7 +135,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
         &[]
     }
 
-    /// Work that the rows of [`Self::set`] give occasion for, but that no call waits to hear of.
+    /// Work that the rows of [`Self::set`] give occasion for, but that no call waits to hear of. It is left out where
+    /// the connection may not write.
     fn besides(&self, _rows: &[Row]) -> Option<Request> {
         None
     }

@@ -22,7 +22,7 @@ use super::{Answer, Operation, Sql};
 use crate::advisory::{Purpose, key};
 use crate::companion::forget_sql;
 use crate::error::Error;
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 use crate::table::Table;
 
 /// The first version that reads a range of blocks.
@@ -116,6 +116,10 @@ impl CountBlocks {
 
 impl Operation for CountBlocks {
     type Call = ();
+
+    fn access(&self, _: &[()]) -> Access {
+        Access::Read
+    }
 
     fn set(&self, _: &[()]) -> Request {
         Request::new(&self.sql)

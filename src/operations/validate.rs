@@ -14,7 +14,7 @@ use super::convert::Convert;
 use super::due::Due;
 use super::{Answer, Operation, Sql, Verdict, trail};
 use crate::ids::{Ids, Lookup};
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 use crate::table::Table;
 
 pub(crate) struct Validate {
@@ -62,6 +62,12 @@ impl Validate {
 
 impl Operation for Validate {
     type Call = Lookup;
+
+    /// Ids that are to be hashed are hashed only where the connection may write, too; a session that is due for a new id
+    /// gets it from refresh, which writes on a connection of its own.
+    fn access(&self, _: &[Lookup]) -> Access {
+        Access::Read
+    }
 
     fn row_types(&self) -> &[u32] {
         &self.types

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 
 use super::table::Table;
 use crate::operations::{Answer, Operation, Sql};
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 
 /// Rows that one prune removes: a longer statement would hold its locks, and the log of the server, too long.
 pub(super) const PRUNED_AT_ONCE: u32 = 1000;
@@ -138,6 +138,13 @@ fn with_match(request: Request, wanted: &Match) -> Request {
 
 impl Operation for Ask {
     type Call = Question;
+
+    fn access(&self, calls: &[Question]) -> Access {
+        match calls {
+            [Question::All | Question::Ids | Question::Length | Question::List(_)] => Access::Read,
+            _ => Access::Write,
+        }
+    }
 
     fn set(&self, calls: &[Question]) -> Request {
         match calls.first() {

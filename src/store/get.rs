@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use super::keys::{are_named, places};
 use super::table::Table;
 use crate::operations::{Answer, Operation, Sql};
-use crate::pool::Request;
+use crate::pool::{Access, Request};
 
 pub(crate) struct Get {
     sql: Sql,
@@ -29,6 +29,10 @@ impl Get {
 
 impl Operation for Get {
     type Call = String;
+
+    fn access(&self, _: &[String]) -> Access {
+        Access::Read
+    }
 
     fn set(&self, calls: &[String]) -> Request {
         Request::new(&self.sql).with(calls.to_vec(), Type::TEXT_ARRAY)
