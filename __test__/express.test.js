@@ -726,9 +726,12 @@ describe('requireSession', () => {
     [{ status: '401' }, /^options.status: expected/],
     [{ status: 200 }, /^options.status: expected a status from 400 to 599, got the number 200/],
     [{ where: 'admin' }, /^options.where: expected/],
-    [{ where: { role: undefined } }, /^options.where.role: expected a value, got undefined/]
+    [{ where: { role: undefined } }, /^options.where.role: expected a value, got undefined/],
+    [{ where: {} }, /^options.where: names no field; leave it out if any session will do/],
+    [{ where: Promise.resolve({ role: 'admin' }) }, /^options.where: names no field/],
+    [{ where: new Map([['role', 'admin']]) }, /^options.where: names no field/]
   ])) {
-    test(`${JSON.stringify(options)} is refused at once`, () => {
+    test(`${JSON.stringify(options)} is refused at once: ${message}`, () => {
       assert.throws(() => requireSession(options), { message })
     })
   }
