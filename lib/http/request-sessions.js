@@ -220,6 +220,8 @@ class RequestSessions {
       if (!isAlwaysDue && isDue(row)) await this.extend()
     } catch (error) {
       this.#failure = error
+      // It may have been read, and not extended.
+      this.#exchange.session = null
       throw error
     }
   }
