@@ -248,8 +248,8 @@ export interface RequireSessionOptions<Request = any> {
    */
   status?: number | undefined
   /**
-   * What the session must be; another is answered with 403. Fields and their values (an array: any of them), or a
-   * function of the row.
+   * What the session must be; another is answered with 403. Fields and their values (an array: any of them), at least one,
+   * or a function of the row.
    *
    * @default anything
    */

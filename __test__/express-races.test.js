@@ -5,8 +5,9 @@
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
-const { start } = require('./support/apps.js')
-const { Browser } = require('./support/browser.js')
+const { sessionMiddleware } = require('pg-sess-rs/express')
+const { express, FIELDS, start } = require('./support/apps.js')
+const { Browser, serve } = require('./support/browser.js')
 const { eventually } = require('./support/eventually.js')
 const { useDatabase } = require('./support/place.js')
 
@@ -88,6 +89,26 @@ for (const [what, use] of /** @type {[string, (sessions: any) => Promise<unknown
     assert.deepEqual(await place.query('SELECT FROM sess_ids'), [])
   })
 }
+
+test('where the headers are sent before the session is read, the id stays as it is', async t => {
+  const place = await database.emptySchema(t)
+  const sessions = await place.sessions({ fields: FIELDS, refreshInterval: 900_000 })
+  const { sess_id } = await sessions.create({ user_id: 7 })
+  await place.ageSession(sess_id, '1 hour')
+  const app = express()
+  app.use((/** @type {any} */ _req, /** @type {any} */ res, /** @type {any} */ next) => {
+    res.flushHeaders()
+    next()
+  })
+  app.use(sessionMiddleware(sessions))
+  app.use((/** @type {any} */ req, /** @type {any} */ res) => res.end(String(req.session.user_id)))
+  const browser = new Browser(await serve(t, app))
+  browser.cookies.set('sid', sess_id)
+
+  assert.equal((await browser.get('/')).text, '7')
+
+  assert.deepEqual(await place.query('SELECT FROM sess_ids'), [])
+})
 
 /**
  * @param {TestContext} t

@@ -552,6 +552,26 @@ describe('failures', () => {
     assert.equal((await browser.get('/private')).json(), 'secret')
   })
 
+  test("onError: 'anonymous' goes on without a session, too, if it could be read but not extended", async t => {
+    const sessionOptions = { extendInterval: 60_000, refreshInterval: 900_000, onError() {} }
+    const options = { onError: 'anonymous', rolling: true }
+    const { place, browser } = await open(t, { options, sessionOptions })
+    await browser.post('/login', { user_id: 7 })
+    await place.ageSession(String(browser.cookies.get('sid')), '1 hour')
+    await place.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'read only'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON sess FOR EACH ROW
+      WHEN (OLD.sess_expiration <> NEW.sess_expiration) EXECUTE FUNCTION refuse()`)
+    const before = browser.cookies.get('sid')
+
+    const answer = await browser.get('/')
+
+    assert.equal(answer.json(), null)
+    assert.notEqual(browser.cookies.get('sid'), before, 'it has got a new id, which the browser has to know')
+    await place.query('DROP TRIGGER refuse ON sess')
+    assert.equal((await browser.get('/')).json()?.user_id, 7)
+  })
+
   test('a session that could not be read is known to be over once destroy has ended it', async t => {
     const routes = {
       'POST /recovered': async (/** @type {any} */ req, /** @type {any} */ res) => {
@@ -726,9 +746,12 @@ describe('requireSession', () => {
     [{ status: '401' }, /^options.status: expected/],
     [{ status: 200 }, /^options.status: expected a status from 400 to 599, got the number 200/],
     [{ where: 'admin' }, /^options.where: expected/],
-    [{ where: { role: undefined } }, /^options.where.role: expected a value, got undefined/]
+    [{ where: { role: undefined } }, /^options.where.role: expected a value, got undefined/],
+    [{ where: {} }, /^options.where: names no field; leave it out if any session will do/],
+    [{ where: Promise.resolve({ role: 'admin' }) }, /^options.where: names no field/],
+    [{ where: new Map([['role', 'admin']]) }, /^options.where: names no field/]
   ])) {
-    test(`${JSON.stringify(options)} is refused at once`, () => {
+    test(`${JSON.stringify(options)} is refused at once: ${message}`, () => {
       assert.throws(() => requireSession(options), { message })
     })
   }

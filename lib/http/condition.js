@@ -19,6 +19,8 @@ function toCondition(where) {
     throw new TypeError(`options.where: expected { field: value, … } or a function of the row, got ${describe(where)}`)
   }
   const wanted = Object.entries(where)
+  // A promise and a Map have none, either: nobody means a rule that all sessions keep.
+  if (wanted.length === 0) throw new TypeError('options.where: names no field; leave it out if any session will do')
   for (const [field, value] of wanted) {
     // `{ role: user?.role }` must not let everybody in, nor nobody.
     if (value === undefined) throw new TypeError(`options.where.${field}: expected a value, got undefined`)

@@ -210,7 +210,7 @@ class RequestSessions {
     try {
       // Where each request extends its session, there is no need to look at it before.
       if (isAlwaysDue && !(await this.#sessions.extend(id))) return
-      const row = await this.#sessions.validate(id)
+      const row = await (this.#exchange.isSent ? this.#read(id) : this.#sessions.validate(id))
       if (row === null) return
       this.#exchange.session = row
       // A row whose id is another was given a new one; after an extend, the browser does not know the end.
@@ -220,6 +220,8 @@ class RequestSessions {
       if (!isAlwaysDue && isDue(row)) await this.extend()
     } catch (error) {
       this.#failure = error
+      // It may have been read, and not extended.
+      this.#exchange.session = null
       throw error
     }
   }
@@ -242,7 +244,7 @@ class RequestSessions {
    * The row. Not by `validate`, which may give the session a new id: the headers may have been sent.
    *
    * @param {string} id
-   * @param {CallOptions} options
+   * @param {CallOptions} [options]
    * @returns {Promise<Row | null>}
    */
   #read(id, options) {
