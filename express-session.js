@@ -215,11 +215,15 @@ function connectPgStore(session) {
     async #get(sid) {
       this.#pruneLater()
       if (!isStorable(sid)) return null
-      const json = await this.#table.get(sid)
-      if (json === null) return null
-      const data = parse(json)
-      if (typeof data === 'object' && data !== null) this.#data.set(data, { sid, json })
-      return data
+      try {
+        const json = await this.#table.get(sid)
+        if (json === null) return null
+        const data = parse(json)
+        if (typeof data === 'object' && data !== null) this.#data.set(data, { sid, json })
+        return data
+      } catch (error) {
+        throw notForNoSession(error)
+      }
     }
 
     /**
@@ -362,6 +366,16 @@ function isHidden(session, key) {
  */
 function textsBefore(loaded) {
   return typeof loaded === 'string' ? textsOf(JSON.parse(loaded)) : loaded
+}
+
+/**
+ * express-session takes `ENOENT` for "no session" and would log the user out. Here it means that the server's socket is
+ * away.
+ *
+ * @param {any} error
+ */
+function notForNoSession(error) {
+  return error?.code === 'ENOENT' ? withCode(new Error(error.message, { cause: error }), 'ECONNREFUSED') : error
 }
 
 /** @param {string} json */

@@ -246,6 +246,18 @@ describe('logged out stays logged out', () => {
   })
 })
 
+test('a socket that is away, as while the server restarts, is an error and logs nobody out', async t => {
+  const { place, browser } = await start(t)
+  const { app } = workshop(openOurs(place, { conString: 'postgres://trusted@/app?host=/nowhere' }))
+  const away = new Browser(await serve(t, app))
+  away.cookies = new Map(browser.cookies)
+
+  const { status } = await away.get('/start')
+
+  assert.equal(status, 500)
+  assert.deepEqual(away.cookies, browser.cookies)
+})
+
 describe('parallel requests', () => {
   test('keep what the others changed, added and removed', async t => {
     const { begin, data } = await start(t)

@@ -99,6 +99,42 @@ test('calls of one turn travel together', async t => {
   assert.equal(await store.length(), 0)
 })
 
+test('the server plans a statement once, not anew for the sessions of each call', async t => {
+  const place = await emptyPlace(t)
+  const [pool, client] = [place.pool(), await place.client()]
+  pool.on('connect', () => {})
+  const { query } = pool
+  /** @type {Set<string>} */
+  const texts = new Set()
+  pool.query = /** @type {any} */ (
+    (/** @type {any} */ asked) => {
+      texts.add(asked.text)
+      return query.call(pool, asked)
+    }
+  )
+  const stores = [true, false].map(merge => openOurs(place, { conString: undefined, pool, merge }))
+  for (const store of stores) {
+    await store.set('a', sessionOf({}, MINUTE))
+    await store.set('a', store.createSession({ sessionID: 'a', sessionStore: store }, await store.get('a')))
+    await store.touch('a', sessionOf({}, MINUTE))
+    await store.destroy('a')
+  }
+  await place.query(
+    "INSERT INTO session SELECT 's' || n, '{}', now() FROM generate_series(1, 1000) AS n; ANALYZE session"
+  )
+  const values = [`'{s1}'`, `'{2000000000}'`, `'{NULL}'`, `'{"{}"}'`, `'{"[]"}'`]
+
+  for (const [at, text] of [...texts].entries()) {
+    const given = values.filter((_, at) => text.includes(`$${at + 1}`))
+    await client.query(`PREPARE s${at} AS ${text}`)
+    for (let time = 0; time < 6; time++) await client.query(`EXECUTE s${at}(${given})`)
+    const { rows } = await client.query(`EXPLAIN (VERBOSE) EXECUTE s${at}(${given})`)
+
+    assert.doesNotMatch(rows.map(row => row['QUERY PLAN']).join('\n'), /\{s1\}/, text)
+  }
+  assert.equal(texts.size, 6)
+})
+
 test('one bad call of a turn fails alone', async t => {
   const place = await emptyPlace(t)
   await place.query('CREATE TABLE session (sid varchar(5) PRIMARY KEY, sess json NOT NULL, expire timestamp NOT NULL)')

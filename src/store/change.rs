@@ -226,23 +226,24 @@ fn locked(table: &Table, wait: &str) -> String {
 
 fn statement(table: &Table, work: Work) -> String {
     let name = &table.sql_name;
-    let (more_arrays, more_names, sess) = match work {
+    let (contents, more_names, sess) = match work {
         Work::Destroy => {
             return format!(
                 "DELETE FROM {name} AS s USING locked WHERE s.sid = locked.sid RETURNING s.sid::text"
             );
         }
-        Work::Touch => ("", "", String::new()),
-        Work::Update => {
-            (", $4::text[]", ", sess", format!("sess = a.sess::{}, ", table.data.cast()))
-        }
-        Work::Merge => (", $4::text[], $5::text[]", ", parts, names", merged(table)),
+        Work::Touch => (0, "", String::new()),
+        Work::Update => (1, ", sess", format!("sess = a.sess::{}, ", table.data.cast())),
+        Work::Merge => (2, ", parts, names", merged(table)),
     };
+    // Each in a SELECT, as in `are_named`: the planner would count their entries, and plan anew for each batch.
+    let arrays = ["text", "float8", "float8", "text", "text"].iter().take(3 + contents).zip(1..);
+    let arrays: Vec<_> = arrays.map(|(ty, at)| format!("(SELECT ${at}::{ty}[])")).collect();
     format!(
         "UPDATE {name} AS s SET {sess}expire = {EXPIRE} FROM locked \
-         JOIN unnest($1::text[], $2::float8[], $3::float8[]{more_arrays}) \
-           AS a (sid, at_second, after_seconds{more_names}) ON a.sid{cast} = locked.sid \
+         JOIN unnest({arrays}) AS a (sid, at_second, after_seconds{more_names}) ON a.sid{cast} = locked.sid \
          WHERE s.sid = locked.sid RETURNING s.sid::text",
+        arrays = arrays.join(", "),
         cast = table.key_cast(),
     )
 }
