@@ -25,6 +25,11 @@ const PROGRAM = `
   ${STEPS}
   console.log(user_id)
 `
+/** A door besides: it must stay outside, too. */
+const BUNDLED = `
+  import 'pg-sess-rs/express'
+  ${PROGRAM}
+`
 /** Threads that end by themselves, and one that is ended while it works; then the program ends by itself. */
 const THREADS = `
   import { Worker } from 'node:worker_threads'
@@ -53,9 +58,9 @@ const TEST = `
 `
 const WEBPACK = `
   const [, , webpack, folder] = process.argv
-  const externals = { 'pg-sess-rs': 'module pg-sess-rs' }
+  const externals = [/^pg-sess-rs/]
   require(webpack)({
-    mode: 'production', target: 'node20', context: folder, entry: './program.mjs', externals,
+    mode: 'production', target: 'node20', context: folder, entry: './bundled.mjs', externals, externalsType: 'module',
     experiments: { outputModule: true }, output: { path: folder, filename: 'bundle.mjs', module: true }
   }, (error, stats) => {
     if (error || stats.hasErrors() || stats.hasWarnings()) console.error(String(error || stats))
@@ -70,6 +75,7 @@ describe('installed by npm', () => {
   before(async () => {
     folder = project({
       'program.mjs': PROGRAM,
+      'bundled.mjs': BUNDLED,
       'threads.mjs': THREADS,
       'thread.mjs': THREAD,
       'webpack.js': WEBPACK,
@@ -121,7 +127,7 @@ describe('installed by npm', () => {
   const esbuild = tool('.bin/esbuild')
   test('a bundle of esbuild finds it if it is external', { skip: esbuild.skip }, async t => {
     const options = ['--bundle', '--platform=node', '--format=esm', '--external:pg-sess-rs', '--outfile=esbuild.mjs']
-    const { code, stderr } = await run(t, esbuild.program, ['program.mjs', ...options])
+    const { code, stderr } = await run(t, esbuild.program, ['bundled.mjs', ...options])
     assert.equal(code, 0, stderr)
 
     await assertPrints(t, '7\n', 'node', ['esbuild.mjs'])

@@ -15,7 +15,9 @@ const express = require('express')
 const { Client } = require('pg')
 const { connect, createSession } = require('pg-sess-rs')
 const { requireSession, sessionMiddleware } = require('pg-sess-rs/express')
+const { version } = require('../../package.json')
 const { freePort } = require('../../scripts/free-port.js')
+const { ownPlatform } = require('../../scripts/publish/platforms.js')
 const { issue, keyOf } = require('../support/certificates.js')
 const { codeOf, read } = require('../support/documents.js')
 const { eventually } = require('../support/eventually.js')
@@ -131,13 +133,16 @@ describe('docs/troubleshooting.md quotes', () => {
   test('an addon that is not there', t => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-no-addon-'))
     t.after(() => fs.rmSync(folder, { recursive: true }))
-    fs.copyFileSync(path.join(ROOT, 'native/binding.js'), path.join(folder, 'binding.js'))
+    for (const file of ['package.json', 'lib/addon.js', 'native/binding.js']) {
+      fs.cpSync(path.join(ROOT, file), path.join(folder, file))
+    }
 
     assert.throws(
-      () => require(path.join(folder, 'binding.js')),
-      ({ message }) => {
-        const [first] = /^.*?\./.exec(message) ?? []
-        assert.ok(page.includes(`\`${first}\``), message)
+      () => require(path.join(folder, 'lib/addon.js')),
+      ({ code, message }) => {
+        const [first] = /^.*not installed/.exec(message) ?? []
+        const quoted = first?.replace(version, '…').replace(ownPlatform().id, 'linux-x64-gnu')
+        assert.ok(page.includes(`> \`${quoted}\`\n> (code \`${code}\`)\n`), message)
         return true
       }
     )
