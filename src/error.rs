@@ -301,6 +301,11 @@ impl Error {
         }
     }
 
+    /// This program, or this machine, may open no more files and sockets; some may be closed soon.
+    pub(crate) fn is_short_of_files(&self) -> bool {
+        matches!(self.kind(), Kind::Network(NetworkFailure { code: Some("EMFILE" | "ENFILE"), .. }))
+    }
+
     /// The server gave up waiting for a lock.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.sqlstate() == Some("55P03")
@@ -456,8 +461,23 @@ fn error_code(error: &io::Error) -> Option<&'static str> {
         ErrorKind::AddrNotAvailable => Some("EADDRNOTAVAIL"),
         ErrorKind::NotFound => Some("ENOENT"),
         ErrorKind::PermissionDenied => Some("EACCES"),
+        _ => short_of_files(error),
+    }
+}
+
+/// The standard library has no kind for them. The numbers are the same on all systems that have them.
+#[cfg(unix)]
+fn short_of_files(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(23) => Some("ENFILE"),
+        Some(24) => Some("EMFILE"),
         _ => None,
     }
+}
+
+#[cfg(not(unix))]
+fn short_of_files(_: &io::Error) -> Option<&'static str> {
+    None
 }
 
 impl fmt::Display for Error {
