@@ -41,6 +41,8 @@ pub enum Kind {
     Closed,
     /// Too many calls wait already.
     QueueFull,
+    /// The answer is larger than can be handed to the caller.
+    TooLarge,
     /// The table does not fit the fields.
     Table,
     /// A column has not the type that the statement was made for.
@@ -150,6 +152,13 @@ impl Error {
             "{limit} calls are waiting already, the most that maxQueue allows: the database does not keep up"
         );
         Self::new(Kind::QueueFull, message)
+    }
+
+    /// The answer is larger than can be handed to the caller.
+    pub(crate) fn too_large() -> Self {
+        let message =
+            "the answer is larger than a string of JavaScript can be; what was asked was done";
+        Self::new(Kind::TooLarge, message)
     }
 
     /// The sessions were closed before the call.
