@@ -1108,6 +1108,8 @@ declare namespace pgSess {
    *
    * - `'PGSESS_TIMEOUT'`: something took too long, see {@link TimeoutError}.
    * - `'PGSESS_QUEUE_FULL'`: as many calls as {@link InitOptions.maxQueue} were waiting already.
+   * - `'PGSESS_TOO_LARGE'`: the answer is longer than a string of JavaScript can be, such as that to a `list` of many large
+   *   sessions. What was asked was done.
    * - `'PGSESS_READ_ONLY'`: none of the servers takes writes, see {@link InitOptions.targetSessionAttrs}.
    * - `'PGSESS_CLOSED'`: the call came after {@link Sessions.close}.
    * - `'PGSESS_NOT_INITIALISED'`: {@link init} was never called for this `db`.
@@ -1133,6 +1135,7 @@ declare namespace pgSess {
     code:
       | 'PGSESS_TIMEOUT'
       | 'PGSESS_QUEUE_FULL'
+      | 'PGSESS_TOO_LARGE'
       | 'PGSESS_READ_ONLY'
       | 'PGSESS_CLOSED'
       | 'PGSESS_NOT_INITIALISED'

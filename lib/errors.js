@@ -46,6 +46,7 @@ const CODES = {
   readOnly: 'PGSESS_READ_ONLY',
   closed: 'PGSESS_CLOSED',
   queueFull: 'PGSESS_QUEUE_FULL',
+  tooLarge: 'PGSESS_TOO_LARGE',
   table: 'PGSESS_TABLE',
   internal: 'PGSESS_INTERNAL'
 }

@@ -200,6 +200,7 @@ impl Connector {
         let client = ClientWrapper::new(client, tokio::spawn(Arc::clone(&driver).run()));
         let client = Client { client, driver, host: place, prepares: false };
         let (prepares, is_fit) = join(self.may_prepare(&client), self.is_fit(&client)).await;
+        let prepares = prepares?;
         is_fit?;
         if let Some(sql) = &self.settings.after_connecting {
             client.batch_execute(sql).await?;
@@ -209,8 +210,8 @@ impl Connector {
 
     /// Behind a pooler nothing is: a statement prepared on one of its connections may be missing on the next, or
     /// another program's may be there under the same name.
-    async fn may_prepare(&self, client: &Client) -> bool {
-        self.prepare && other_end::is_server(client).await
+    async fn may_prepare(&self, client: &Client) -> Result<bool, Error> {
+        Ok(self.prepare && other_end::is_server(client).await?)
     }
 
     async fn is_fit(&self, client: &Client) -> Result<(), Error> {

@@ -41,6 +41,8 @@ pub enum Kind {
     Closed,
     /// Too many calls wait already.
     QueueFull,
+    /// The answer is larger than can be handed to the caller.
+    TooLarge,
     /// The table does not fit the fields.
     Table,
     /// A column has not the type that the statement was made for.
@@ -150,6 +152,13 @@ impl Error {
             "{limit} calls are waiting already, the most that maxQueue allows: the database does not keep up"
         );
         Self::new(Kind::QueueFull, message)
+    }
+
+    /// The answer is larger than can be handed to the caller.
+    pub(crate) fn too_large() -> Self {
+        let message =
+            "the answer is larger than a string of JavaScript can be; what was asked was done";
+        Self::new(Kind::TooLarge, message)
     }
 
     /// The sessions were closed before the call.
@@ -299,6 +308,11 @@ impl Error {
             Kind::Database(failure) => matches!(failure.code.as_str(), "57P01" | "57P02" | "08006"),
             _ => false,
         }
+    }
+
+    /// This program, or this machine, may open no more files and sockets; some may be closed soon.
+    pub(crate) fn is_short_of_files(&self) -> bool {
+        matches!(self.kind(), Kind::Network(NetworkFailure { code: Some("EMFILE" | "ENFILE"), .. }))
     }
 
     /// The server gave up waiting for a lock.
@@ -456,8 +470,23 @@ fn error_code(error: &io::Error) -> Option<&'static str> {
         ErrorKind::AddrNotAvailable => Some("EADDRNOTAVAIL"),
         ErrorKind::NotFound => Some("ENOENT"),
         ErrorKind::PermissionDenied => Some("EACCES"),
+        _ => short_of_files(error),
+    }
+}
+
+/// The standard library has no kind for them. The numbers are the same on all systems that have them.
+#[cfg(unix)]
+fn short_of_files(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error() {
+        Some(23) => Some("ENFILE"),
+        Some(24) => Some("EMFILE"),
         _ => None,
     }
+}
+
+#[cfg(not(unix))]
+fn short_of_files(_: &io::Error) -> Option<&'static str> {
+    None
 }
 
 impl fmt::Display for Error {

@@ -51,8 +51,9 @@ impl Attempts {
 
     /// After a failure to get a connection: returns if there may be another attempt.
     pub(crate) async fn after_connecting(&mut self, error: Error) -> Result<(), Error> {
-        // 53300: all slots taken. One of ours may come back, or another's may be freed.
-        let may_pass = error.sqlstate() == Some("53300") || error.sqlstate() == Some("57P03");
+        // 53300: all slots taken. One of ours may come back, or another's may be freed. The same goes for files.
+        let may_pass =
+            matches!(error.sqlstate(), Some("53300" | "57P03")) || error.is_short_of_files();
         if !may_pass && error.is_interrupted_start() && self.left > 0 {
             self.left -= 1;
         } else if !may_pass {

@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { eventually } = require('./eventually.js')
 
 /** Timeouts that a test can wait for. */
 const TIMEOUTS = { connectTimeout: 1000, queryTimeout: 1000 }
@@ -131,6 +132,25 @@ async function useOnce(sessions) {
   assert.equal(await sessions.validate(sess_id), null)
 }
 
+/**
+ * Whether the server takes writes from now on, also over connections that are open.
+ *
+ * @param {any} place
+ * @param {boolean} isOn
+ */
+async function setReadOnly(place, isOn) {
+  await place.query(
+    `ALTER SYSTEM ${isOn ? 'SET default_transaction_read_only = on' : 'RESET default_transaction_read_only'}`
+  )
+  await place.query('SELECT pg_reload_conf()')
+  const is = isOn ? 'on' : 'off'
+  const shown = await eventually(
+    () => place.query('SHOW default_transaction_read_only'),
+    ([row]) => row.default_transaction_read_only === is
+  )
+  assert.equal(shown[0].default_transaction_read_only, is)
+}
+
 /** Callers who use sessions of their own, again and again, and note what they were told. */
 class Load {
   calls = 0
@@ -234,5 +254,6 @@ module.exports = {
   assertWorksAgain,
   callAll,
   oneForEach,
-  outcomeOf
+  outcomeOf,
+  setReadOnly
 }

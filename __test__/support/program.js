@@ -16,6 +16,9 @@ const WITH_HOSTS = [
   process.execPath
 ]
 
+/** Runs Node with this as the most files that it may have open. */
+const withFiles = (/** @type {number} */ files) => ['-c', `ulimit -n ${files} && exec "$0" "$@"`, process.execPath]
+
 /** What every program finds. */
 const PREAMBLE = `
   'use strict'
@@ -33,10 +36,10 @@ const PREAMBLE = `
  *
  * @param {{ after(hook: () => unknown): void }} t
  * @param {string} body
- * @param {{ url: string, flags?: string[], env?: NodeJS.ProcessEnv, hosts?: string }} settings `hosts`: a file that it
- *   sees as /etc/hosts
+ * @param {{ url: string, flags?: string[], env?: NodeJS.ProcessEnv, hosts?: string, files?: number }} settings `hosts`: a
+ *   file that it sees as /etc/hosts; `files`: the most that it may have open
  */
-function startProgram(t, body, { url, flags = [], env, hosts }) {
+function startProgram(t, body, { url, flags = [], env, hosts, files }) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pgsess-program-'))
   const file = path.join(folder, 'program.js')
   fs.writeFileSync(
@@ -50,8 +53,7 @@ function startProgram(t, body, { url, flags = [], env, hosts }) {
   )
   const { NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, ...own } = process.env
   const environment = { ...own, PROGRAM_URL: url, HOSTS_FILE: hosts, ...env }
-  const how = hosts === undefined ? { execArgv: flags } : { execPath: 'unshare', execArgv: [...WITH_HOSTS, ...flags] }
-  const child = fork(file, { ...how, env: environment })
+  const child = fork(file, { ...howToRun(flags, hosts, files), env: environment })
   const end = once(child, 'exit')
   t.after(() => {
     child.kill('SIGKILL')
@@ -67,6 +69,17 @@ function startProgram(t, body, { url, flags = [], env, hosts }) {
     signal: (/** @type {NodeJS.Signals} */ signal) => child.kill(signal),
     ended: async () => ({ code: (await end)[0] })
   }
+}
+
+/**
+ * @param {string[]} flags
+ * @param {string | undefined} hosts
+ * @param {number | undefined} files
+ */
+function howToRun(flags, hosts, files) {
+  if (hosts !== undefined) return { execPath: 'unshare', execArgv: [...WITH_HOSTS, ...flags] }
+  if (files !== undefined) return { execPath: 'sh', execArgv: [...withFiles(files), ...flags] }
+  return { execArgv: flags }
 }
 
 /**

@@ -1,11 +1,11 @@
 'use strict'
 
 // The network between the package and PostgreSQL, with everything that goes wrong in one: it refuses, swallows, cuts,
-// delays, forgets connections, and changes what the server says.
+// delays, cuts up, forgets connections, and changes what the server says.
 
 const { once } = require('node:events')
 const net = require('node:net')
-const { setTimeout: sleep } = require('node:timers/promises')
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises')
 const { Client } = require('pg')
 
 const HOST = '127.0.0.1'
@@ -40,7 +40,7 @@ class FaultyProxy {
   /** @type {Set<Pair>} */
   #pairs = new Set()
   /** What befalls connections from now on. */
-  state = { swallows: false, delay: 0 }
+  state = { swallows: false, delay: 0, piecemeal: false }
   /** The statement to be cut off: how many come before it. @type {{ moment: Moment, others: number } | undefined} */
   #cut
   /** @type {Change | undefined} */
@@ -190,7 +190,7 @@ class Pair {
    */
   #carry(from, to, messages, pass) {
     let way = Promise.resolve()
-    const then = (/** @type {() => void} */ work) => {
+    const then = (/** @type {() => unknown} */ work) => {
       const { delay } = this.#proxy.state
       const arrived = delay > 0 ? sleep(delay, undefined, { ref: false }) : undefined
       way = way.then(() => arrived).then(work)
@@ -198,11 +198,23 @@ class Pair {
     from.on('data', bytes => {
       if (this.isDead) return
       const passed = messages.take(bytes).flatMap(message => pass(message) ?? [])
-      then(() => to.destroyed || to.write(Buffer.concat(passed)))
+      then(() => this.#write(to, Buffer.concat(passed)))
     })
     from.on('error', () => {})
     from.on('end', () => this.isDead || then(() => to.end()))
     from.on('close', () => this.#isForgotten || then(() => to.destroy()))
+  }
+
+  /**
+   * @param {net.Socket} to
+   * @param {Buffer} bytes
+   */
+  async #write(to, bytes) {
+    const length = this.#proxy.state.piecemeal ? 1 : bytes.length
+    for (let at = 0; at < bytes.length && !to.destroyed; at += length) {
+      to.write(bytes.subarray(at, at + length))
+      if (length < bytes.length) await turn()
+    }
   }
 
   /** @param {Buffer} message */

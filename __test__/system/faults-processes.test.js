@@ -1,6 +1,7 @@
 'use strict'
 
-// Programs that are suspended, start at once, run for long, and live in other time zones than their server.
+// Programs that are suspended, hold their own event loop up, may open no more files, start at once, run for long, and live
+// in other time zones than their server.
 
 const assert = require('node:assert/strict')
 const { after, before, test } = require('node:test')
@@ -63,6 +64,60 @@ test('a program that is suspended for ten seconds goes on: calls settle, and no 
   for (const code of failures) assert.match(String(code), /^PGSESS_TIMEOUT$/)
   assert.equal((await program.ended()).code, 0)
   assert.ok((await place.query('SELECT FROM sess')).length > 0)
+})
+
+test('a program that holds its event loop up for longer than a call may take: what was answered meanwhile is no timeout', async t => {
+  const place = await freshPlace(t)
+  const timeouts = { connectTimeout: 1000, queryTimeout: 3000 }
+  const sessions = await place.sessions({ fields: FIELDS, pruneInterval: false, ...timeouts }, server.url)
+  const { sess_id } = await sessions.create({ user_id: 1 })
+  for (let round = 0; round < 2; round++) {
+    const calls = Array.from({ length: 100 }, (_, n) => [sessions.validate(sess_id), sessions.create({ user_id: n })])
+    // The calls of a turn leave at its end.
+    await sleep(0)
+    const begin = performance.now()
+    while (performance.now() - begin < 5000);
+
+    const [row, made] = (await Promise.all(calls.flat())).slice(-2)
+
+    assert.equal(row?.user_id, 1)
+    assert.equal(made.user_id, 99)
+  }
+})
+
+test('a program that may open no more files: its calls share the connections that it has, and none fails', {
+  skip: process.platform === 'win32' && 'it has no such limit'
+}, async t => {
+  await freshPlace(t)
+  const program = startProgram(
+    t,
+    `const fs = require('node:fs')
+     const take = () => {
+       const taken = []
+       try {
+         for (;;) taken.push(fs.openSync('/dev/null'))
+       } catch ({ code }) {
+         if (code !== 'EMFILE') throw code
+       }
+       return () => taken.forEach(file => fs.closeSync(file))
+     }
+     const calls = own => Promise.allSettled(Array.from({ length: 1500 }, (_, n) =>
+       n % 2 ? own.validate(sess_id) : own.create({ user_id: n })))
+     const codes = outcomes => [...new Set(outcomes.map(({ reason }) => reason && [reason.code, reason.message.slice(0, 14)].join()))]
+     const own = await connect(url, { fields: FIELDS, connectTimeout: 10_000, queryTimeout: 10_000 })
+     const { sess_id } = await own.create({ user_id: 1 })
+     const give = take()
+     const shared = codes(await calls(own))
+     const others = codes(await Promise.allSettled([connect(url, { fields: FIELDS })]))
+     give()
+     report({ shared, others, later: codes(await calls(own)) })`,
+    { url: server.url, files: 60 }
+  )
+
+  const told = await program.heard()
+
+  assert.deepEqual(told, { shared: [null], others: ['EMFILE,connect EMFILE'], later: [null] })
+  assert.equal((await program.ended()).code, 0)
 })
 
 test('a server whose processes are suspended: calls give up in time, and all works when it goes on', {

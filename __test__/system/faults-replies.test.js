@@ -17,7 +17,7 @@ const {
   callAll,
   outcomeOf
 } = require('../support/faults.js')
-const { FOREVER, authentication, errorResponse, message, startImpostor } = require('../support/impostor.js')
+const { FOREVER, GOODBYE, authentication, errorResponse, message, startImpostor } = require('../support/impostor.js')
 const { useLogins } = require('../support/logins.js')
 const { TAGS, mangled, withLength } = require('../support/mangled.js')
 const { startProxy } = require('../support/proxy.js')
@@ -149,6 +149,20 @@ describe('a server that is none', () => {
       assertRejected(outcome)
     })
   }
+
+  test('but a pooler that lets everybody in, and then has no server for them: its own words, and no storm', async t => {
+    const said = errorResponse({ S: 'FATAL', V: 'FATAL', C: '08P01', M: 'server login has been failing' })
+    const { port, heard } = await startImpostor(t, WELCOME, [said, GOODBYE])
+
+    const outcome = await outcomeOf(
+      'connect',
+      connect(`postgres://user@127.0.0.1:${port}/app`, { fields: FIELDS, ...TIMEOUTS })
+    )
+
+    assertRejected(outcome, '08P01')
+    assert.equal(outcome.error.message, 'server login has been failing')
+    assert.equal(heard.length, 1)
+  })
 
   for (const [name, word] of Object.entries({
     notices: message('N', 'SNOTICE\0C00000\0Mtalk\0\0'),

@@ -1,15 +1,19 @@
 'use strict'
 
-// The role may not write, runs into limits of its own, loses its rights, or its password changes.
+// The role may not write, runs into limits of its own, is interrupted, loses its rights or its name, or its password
+// changes.
 
 const assert = require('node:assert/strict')
 const { after, before, describe, test } = require('node:test')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { inspect } = require('node:util')
 const { startPostgres } = require('../../scripts/postgres.js')
 const { init, validateSession } = require('../../index.js')
+const { eventually } = require('../support/eventually.js')
 const {
   CALLS,
   FIELDS,
+  Load,
   PATIENT,
   TIMEOUTS,
   assertDone,
@@ -18,12 +22,15 @@ const {
   assertWorksAgain,
   callAll,
   oneForEach,
-  outcomeOf
+  outcomeOf,
+  setReadOnly
 } = require('../support/faults.js')
 const { Place } = require('../support/place.js')
 
 const PASSWORD = 'first-0f8fad5b'
 const NAMES = Object.keys(CALLS)
+/** Long enough for several connections in a row on a busy machine. */
+const UNHURRIED = { connectTimeout: 1000, queryTimeout: 3000 }
 const READING = ['validate', 'list']
 const END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'"
 
@@ -36,24 +43,48 @@ before(async () => {
 after(() => server.remove())
 
 test('a role that may only read for a while: what writes is 25006, validate works, and later all does', async t => {
-  const { place, sessions } = await start(t, undefined, { connectTimeout: 1000, queryTimeout: 3000 })
+  const { place, sessions } = await start(t, undefined, UNHURRIED)
   const rows = await oneForEach(sessions)
   await place.query('ALTER ROLE app SET default_transaction_read_only = on')
   await place.query(END_CONNECTIONS)
 
-  for (let time = 0; time < 2; time++) {
-    for (const [at, name] of NAMES.entries()) {
-      const outcome = await outcomeOf(name, CALLS[name](sessions, rows[at].sess_id, rows[at].user_id))
-      if (READING.includes(outcome.name)) assertDone(outcome)
-      // With nothing to remove, nothing is written.
-      else if (outcome.name === 'prune') assertSettledWell(outcome)
-      else assertRejected(outcome, '25006')
-    }
-  }
+  for (let time = 0; time < 2; time++) await assertOnlyReads(sessions, rows)
   await place.query('ALTER ROLE app RESET default_transaction_read_only')
 
   await assertWorksAgain(sessions)
   for (const { sess_id } of rows) assert.equal(await sessions.extend(sess_id), true)
+})
+
+test('a server that becomes read-only under open connections: none of them is kept, and later all works', async t => {
+  const { place, sessions } = await start(t, undefined, UNHURRIED)
+  await callAll(sessions, await oneForEach(sessions))
+  const rows = await oneForEach(sessions)
+  place.defer(() => setReadOnly(place, false))
+  await setReadOnly(place, true)
+
+  await assertOnlyReads(sessions, rows)
+  await setReadOnly(place, false)
+
+  for (const outcome of await callAll(sessions, rows)) assertDone(outcome)
+})
+
+test('statements that somebody cancels are 57014, and nobody else is: no session is harmed, no connection lost', async t => {
+  const { place, sessions } = await start(t)
+  const load = new Load(t, sessions)
+  const pids = () => place.query("SELECT pid FROM pg_stat_activity WHERE usename = 'app' ORDER BY backend_start")
+  await eventually(pids, rows => rows.length > 0)
+  const [before] = await pids()
+
+  for (let time = 0; time < 40; time++) {
+    await place.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
+    await sleep(15)
+  }
+  await load.stop()
+
+  for (const { name, error } of load.failures) assert.equal(error.code, '57014', `${name}: ${error.stack}`)
+  await load.assertKept()
+  assert.deepEqual((await pids())[0], before)
+  for (const outcome of await callAll(sessions, await oneForEach(sessions))) assertDone(outcome)
 })
 
 describe('a limit that the role has', () => {
@@ -127,6 +158,52 @@ test('rights that are taken away are 42501, and all works when they are given ba
   for (const outcome of await callAll(sessions, rows)) assertDone(outcome)
 })
 
+test('a search_path that changes does not lead new connections to another table', async t => {
+  const { place, sessions } = await start(t)
+  const rows = await oneForEach(sessions)
+  await place.query('DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA other AUTHORIZATION app')
+  place.defer(() => place.query('DROP SCHEMA other CASCADE'))
+  await place.query('CREATE TABLE other.sess (LIKE sess INCLUDING ALL); GRANT ALL ON other.sess TO app')
+  await place.query('ALTER ROLE app SET search_path = other')
+  await place.query(END_CONNECTIONS)
+
+  for (const outcome of await callAll(sessions, rows)) assertDone(outcome)
+  assert.equal((await place.query('SELECT FROM other.sess')).length, 0)
+})
+
+for (const [what, code, rename] of /** @type {const} */ ([
+  ['role', '28P01', (/** @type {string} */ from, /** @type {string} */ to) => `ALTER ROLE ${from} RENAME TO ${to}`],
+  [
+    'database',
+    '3D000',
+    (/** @type {string} */ from, /** @type {string} */ to) => `ALTER DATABASE ${from} RENAME TO ${to}`
+  ]
+])) {
+  test(`a ${what} whose name changes is ${code}, and all works when it is called as before`, async t => {
+    const { place, url } = await start(t)
+    const own = new URL(url)
+    own.pathname = '/app'
+    place.defer(() => place.query('DROP DATABASE IF EXISTS app'))
+    await place.query('CREATE DATABASE app OWNER app')
+    const sessions = await place.sessions({ fields: FIELDS, pruneInterval: false, ...PATIENT }, own.href)
+    const rows = await oneForEach(sessions)
+    await place.query('ALTER DATABASE app CONNECTION LIMIT 0')
+    await place.query(END_CONNECTIONS)
+    await eventually(
+      () => place.query("SELECT FROM pg_stat_activity WHERE datname = 'app'"),
+      left => left.length === 0
+    )
+    await place.query(rename('app', 'another'))
+    if (what === 'role') await place.query('ALTER DATABASE app CONNECTION LIMIT -1')
+
+    for (const outcome of await callAll(sessions, rows)) assertRejected(outcome, code)
+    await place.query(rename('another', 'app'))
+    await place.query(`ALTER ROLE app PASSWORD '${PASSWORD}'; ALTER DATABASE app CONNECTION LIMIT -1`)
+
+    for (const outcome of await callAll(sessions, rows)) assertDone(outcome)
+  })
+}
+
 test('a role that may not log in any more: its connections go on; new ones are refused until it may', async t => {
   const { place, sessions } = await start(t)
   await sessions.create({ user_id: 1 })
@@ -185,6 +262,20 @@ describe('a password', () => {
     }
   })
 })
+
+/**
+ * @param {any} sessions
+ * @param {any[]} rows one for each call
+ */
+async function assertOnlyReads(sessions, rows) {
+  for (const [at, name] of NAMES.entries()) {
+    const outcome = await outcomeOf(name, CALLS[name](sessions, rows[at].sess_id, rows[at].user_id))
+    if (READING.includes(name)) assertDone(outcome)
+    // With nothing to remove, nothing is written.
+    else if (name === 'prune') assertSettledWell(outcome)
+    else assertRejected(outcome, '25006')
+  }
+}
 
 /**
  * @param {any} error

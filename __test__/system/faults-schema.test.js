@@ -109,6 +109,20 @@ test('a column that is gone is an error that names it, and works again when it i
   await assertWorksAgain(sessions)
 })
 
+test('a primary key that is gone is an error of create, and works again when it is back', async t => {
+  const { place, sessions } = await start(t)
+  const rows = await oneForEach(sessions)
+  await place.query('ALTER TABLE sess DROP CONSTRAINT sess_pkey')
+
+  for (const outcome of await callAll(sessions, rows)) {
+    if (outcome.name === 'create') assertRejected(outcome, '42P10')
+    else assertDone(outcome)
+  }
+  await place.query('ALTER TABLE sess ADD PRIMARY KEY (sess_id)')
+
+  for (const outcome of await callAll(sessions, await oneForEach(sessions))) assertDone(outcome)
+})
+
 test('a table that is emptied has no sessions, and takes new ones', async t => {
   const { place, sessions } = await start(t)
   const rows = await oneForEach(sessions)

@@ -266,9 +266,7 @@ impl Deliveries {
         let deliveries = Arc::clone(self);
         runtime.spawn(async move {
             // A task of its own, so that a panic in it is an outcome, too.
-            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| {
-                Err(crate::error::Error::internal("a panic in the core ended this call"))
-            });
+            let outcome = tokio::spawn(work).await.unwrap_or_else(|_| Err(panicked()));
             deliveries.send(packed::single(number, outcome), Taken::default());
         });
     }
@@ -289,6 +287,10 @@ impl Deliveries {
     }
 }
 
+fn panicked() -> crate::error::Error {
+    crate::error::Error::internal("a panic in the core ended this call")
+}
+
 impl Sink for Deliveries {
     fn deliver(
         &self,
@@ -298,7 +300,18 @@ impl Sink for Deliveries {
     ) {
         // A panic here would leave promises that never settle.
         let packed = catch_unwind(AssertUnwindSafe(|| packed::outcomes(rows, outcomes)));
-        self.send(packed.unwrap_or_else(|_| packed::all_failed(outcomes)), taken);
+        match (packed, outcomes) {
+            (Ok(Some(message)), _) => self.send(message, taken),
+            (Ok(None), [] | [_]) => {
+                self.send(packed::all_failed(outcomes, &crate::error::Error::too_large()), taken);
+            }
+            (Ok(None), _) => {
+                let (some, others) = outcomes.split_at(outcomes.len() / 2);
+                self.deliver(rows, some, Taken::default());
+                self.deliver(rows, others, taken);
+            }
+            (Err(_), _) => self.send(packed::all_failed(outcomes, &panicked()), taken),
+        }
     }
 
     fn report(&self, error: &crate::error::Error, table: &str) {

@@ -41,6 +41,10 @@ const DAY_MICROSECONDS: i64 = 86_400_000_000;
 /// Tag, offset and count.
 const PREFIX: usize = 1 + (OFFSET_DIGITS + COUNT_DIGITS) as usize;
 
+/// How long the texts of a message may be. A string of V8's holds 2^29 - 24 characters, and a longer one would be an
+/// exception that nobody catches.
+const MAX_TEXTS: usize = 500 << 20;
+
 /// What came of a call.
 #[derive(Clone, Copy)]
 enum OutcomeKind {
@@ -53,8 +57,8 @@ enum OutcomeKind {
     List,
 }
 
-/// Packs the outcomes of a batch.
-pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> String {
+/// Packs the outcomes of a batch. `None`: they are too long for one message.
+pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) -> Option<String> {
     #[cfg(feature = "panics")]
     crate::panics::at("pack");
     let mut packing = Packing::new(rows, outcomes.len());
@@ -64,17 +68,19 @@ pub(super) fn outcomes(rows: &[Row], outcomes: &[(u64, Result<Answer, Error>)]) 
             Ok(answer) => packing.answer(*answer),
             Err(error) => packing.failure(error),
         }
+        if packing.is_too_long() {
+            return None;
+        }
     }
-    packing.finish(outcomes.len())
+    Some(packing.finish(outcomes.len()))
 }
 
-/// The same, where that panicked.
-pub(super) fn all_failed(outcomes: &[(u64, Result<Answer, Error>)]) -> String {
-    let error = Error::internal("a panic in the core ended this call");
+/// The same, where that did not succeed.
+pub(super) fn all_failed(outcomes: &[(u64, Result<Answer, Error>)], error: &Error) -> String {
     let mut packing = Packing::new(&[], outcomes.len());
     for (number, _) in outcomes {
         push_digits(&mut packing.numbers, *number, NUMBER_DIGITS);
-        packing.failure(&error);
+        packing.failure(error);
     }
     packing.finish(outcomes.len())
 }
@@ -197,8 +203,15 @@ impl<'a> Packing<'a> {
             self.times(row)?;
             self.field(row, 0)?;
             self.fields(row)?;
+            if self.is_too_long() {
+                return Err(Error::too_large());
+            }
         }
         Ok(())
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.texts.len() > MAX_TEXTS
     }
 
     fn times(&mut self, row: &Row) -> Result<(), Error> {
@@ -335,6 +348,7 @@ fn failure(error: &Error) -> Value {
         Kind::ReadOnly => "readOnly",
         Kind::Closed => "closed",
         Kind::QueueFull => "queueFull",
+        Kind::TooLarge => "tooLarge",
         Kind::Table | Kind::Changed => "table",
         Kind::Argument => "argument",
         Kind::Internal => "internal",
