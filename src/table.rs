@@ -42,6 +42,8 @@ pub struct Table {
     pub(crate) server_version: i32,
     /// Whether PostgreSQL itself knows that ids are unique. Of rows on other servers it cannot.
     pub(crate) has_key: bool,
+    /// Whether some of its rows are on other servers.
+    pub(crate) is_foreign: bool,
 }
 
 /// How many live sessions there may be with the same value of a field.
@@ -592,6 +594,7 @@ impl SetUp<'_> {
             limit,
             server_version: found.server_version,
             has_key: found.has_key,
+            is_foreign: found.is_foreign,
         })
     }
 

@@ -7,6 +7,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const { createRequire } = require('node:module')
 const path = require('node:path')
+const { findBinaries } = require('../../scripts/postgres-binaries.js')
 
 const FRAMEWORKS = path.resolve(__dirname, '../frameworks')
 
@@ -26,6 +27,22 @@ function lacksFrameworks() {
   return found
     ? false
     : missing('the frameworks are not installed; npm ci --ignore-scripts --prefix __test__/frameworks')
+}
+
+/**
+ * Why tests of tables on other servers are skipped. Debian's server brings what they need, and so do the npm packages.
+ *
+ * @returns {string | false}
+ */
+function lacksForeignData() {
+  const bin = findBinaries()
+  const [version] = /\d+(?=\/bin$)/.exec(bin) ?? []
+  const places = [
+    path.join(bin, '../share/postgresql/extension'),
+    path.join(bin, '../share/extension'),
+    `/usr/share/postgresql/${version}/extension`
+  ].map(place => path.join(place, 'postgres_fdw.control'))
+  return places.some(file => fs.existsSync(file)) ? false : lacks('postgres_fdw', 'apt install postgresql')
 }
 
 /** @param {string} reason */
@@ -51,4 +68,4 @@ function untested(reason) {
 /** Loads a framework. @type {(name: string) => any} */
 const framework = createRequire(path.join(FRAMEWORKS, 'package.json'))
 
-module.exports = { FRAMEWORKS, framework, lacks, lacksFrameworks, mayNotMount }
+module.exports = { FRAMEWORKS, framework, lacks, lacksForeignData, lacksFrameworks, mayNotMount }

@@ -101,6 +101,16 @@ pub(crate) fn interval(length: Duration) -> String {
 /// find a plan for those of a lone call so cheap that it made a new one for each batch from then on.
 pub(crate) const IDS: &str = "(SELECT $1::uuid[])::uuid[]";
 
+/// Whether the row `s` is in the CTE `locked (sess_id)`. For rows on other servers the ids are named once more: PostgreSQL
+/// would fetch all rows from there in order to join them. Where all rows are here, that makes the plan worse.
+pub(crate) fn is_locked(table: &Table) -> &'static str {
+    if table.is_foreign {
+        "s.sess_id = locked.sess_id AND s.sess_id = ANY(ARRAY(SELECT l.sess_id FROM locked AS l))"
+    } else {
+        "s.sess_id = locked.sess_id"
+    }
+}
+
 /// Under which ids the rows of a batch may stand, as a parameter.
 pub(crate) fn stored<'a>(calls: impl Iterator<Item = &'a Lookup>) -> Vec<Uuid> {
     calls.flat_map(Lookup::stored).collect()

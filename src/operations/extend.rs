@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::columns::{interval, is_live, is_still_live, now};
+use super::columns::{interval, is_live, is_locked, is_still_live, now};
 use super::locking::{Locking, Parts};
 use crate::table::Table;
 
@@ -15,10 +15,11 @@ pub(crate) fn extend(
     let live = format!(" AND {}", is_still_live(table));
     let update = format!(
         "UPDATE {name} AS s SET sess_last_updated = {updated}, sess_expiration = {expiration} \
-         FROM locked WHERE s.sess_id = locked.sess_id",
+         FROM locked WHERE {is_locked}",
         name = table.sql_name,
         updated = now(table.clocks.updated_is_tz),
         expiration = expiration(table, session_length),
+        is_locked = is_locked(table),
     );
     if extend_interval.is_zero() {
         let work = format!("{update} RETURNING s.sess_id");

@@ -1,5 +1,6 @@
 //! How rows leave the table: the one place that says what else goes with them.
 
+use super::columns::is_locked;
 use crate::companion::forget_gone_sql;
 use crate::table::Table;
 
@@ -21,7 +22,8 @@ pub(crate) fn removal(table: &Table) -> String {
 /// Removes the rows alone.
 pub(crate) fn delete(table: &Table) -> String {
     format!(
-        "DELETE FROM {name} AS s USING locked WHERE s.sess_id = locked.sess_id RETURNING s.sess_id",
+        "DELETE FROM {name} AS s USING locked WHERE {is_locked} RETURNING s.sess_id",
         name = table.sql_name,
+        is_locked = is_locked(table),
     )
 }

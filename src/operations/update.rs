@@ -12,7 +12,8 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::columns::{
-    IDS, Reader, find, is_live, is_still_live, places, row_columns_of, row_columns_with, stored,
+    IDS, Reader, find, is_live, is_locked, is_still_live, places, row_columns_of, row_columns_with,
+    stored,
 };
 use super::convert::Convert;
 use super::trail::{self, Following};
@@ -136,8 +137,9 @@ impl Update {
             .enumerate()
             .map(|(place, column)| format!("{} = ${}", quote_name(&column.name), place + 2));
         format!(
-            "WITH {with} UPDATE {name} AS s SET {set} FROM locked WHERE s.sess_id = locked.sess_id RETURNING {columns}",
+            "WITH {with} UPDATE {name} AS s SET {set} FROM locked WHERE {is_locked} RETURNING {columns}",
             name = self.table.sql_name,
+            is_locked = is_locked(&self.table),
             set = set.collect::<Vec<_>>().join(", "),
             columns = row_columns_with(id, "s.", &self.table, reader),
         )
@@ -160,9 +162,10 @@ impl Update {
         }
         format!(
             "{patience}, {locked} UPDATE {name} AS s SET {set} FROM locked, unnest({arrays}) AS u ({names}) \
-             WHERE s.sess_id = locked.sess_id AND u.id = locked.sess_id RETURNING {columns}",
+             WHERE {is_locked} AND u.id = locked.sess_id RETURNING {columns}",
             patience = patience(2 * given.len() + 2),
             locked = self.locked(IDS, ", patience", " SKIP LOCKED"),
+            is_locked = is_locked(&self.table),
             name = self.table.sql_name,
             set = set.join(", "),
             columns = row_columns_of("s.", &self.table, Reader::Core),
