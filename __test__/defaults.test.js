@@ -57,8 +57,7 @@ test('the options that the README shows have the defaults of docs/options.md', (
 })
 
 test('the Store documents the defaults of src/options.rs', () => {
-  const [, body] = /export interface PgStoreOptions \{\n([\s\S]*?)\n {2}\}/.exec(read('express-session.d.ts'))
-  const documented = documentedIn(body)
+  const documented = documentedInStore()
   const [, own] = /impl Default for StoreOptions \{[\s\S]*?Self \{\n([\s\S]*?)\n {8}\}/.exec(options)
   const inStore = [...own.matchAll(/^ +(\w+): (.*),$/gm)].map(([, name, value]) => [camelCase(name), inJs(value)])
   const { createTable: createTableIfMissing, ...others } = { ...defaultsInCode(), ...Object.fromEntries(inStore) }
@@ -78,9 +77,24 @@ test('the Store documents the defaults of src/options.rs', () => {
   }
 })
 
+test('docs/express-session.md lists every option of the Store that has a default, with it', () => {
+  const documented = Object.entries(documentedInStore()).filter(([, text]) => text !== undefined)
+  const rows = [...read('docs/express-session.md').matchAll(/^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|/gm)]
+  const listed = rows.flatMap(([, names, text]) => names.split(', ').map(name => [name, text]))
+
+  const plain = entries => entries.map(entry => entry.map(text => text.replaceAll('`', ''))).sort()
+  assert.deepEqual(plain(listed), plain(documented))
+})
+
 /** The options of index.d.ts, each with what its comment gives as default. */
 function documentedDefaults() {
   const [, body] = /export interface InitOptions \{\n([\s\S]*?)\n {2}\}/.exec(typings)
+  return documentedIn(body)
+}
+
+/** The same of the Store. */
+function documentedInStore() {
+  const [, body] = /export interface PgStoreOptions \{\n([\s\S]*?)\n {2}\}/.exec(read('express-session.d.ts'))
   return documentedIn(body)
 }
 

@@ -173,7 +173,7 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
   })
 
   test('a database that is away is said and stays in sight, and so is that it is back', async t => {
-    const { network, logIn } = await open(t, /503/)
+    const { network, newPage, logIn } = await open(t, /503/)
     const page = await logIn('Ada')
     const news = page.getByRole('status')
 
@@ -182,6 +182,9 @@ describe('the demo in Chromium', { skip: lacks(program, 'apt-get install chromiu
     const link = await page.context().newPage()
     await link.goto(page.url())
     assert.equal(await link.getByRole('alert').textContent(), 'The database cannot be reached.')
+    const stranger = await newPage()
+    await stranger.getByRole('button', { name: 'Log in as Grace' }).click()
+    await stranger.getByText('The database cannot be reached.').waitFor()
     const changes = await page.evaluateHandle(() => {
       /** @type {MutationRecord[]} */
       const seen = []

@@ -111,7 +111,9 @@ async function createDevicesApp(url) {
 function fail(error, _req, res, next) {
   console.error(`${error.message}${error.cause ? `: ${error.cause.message}` : ''}`)
   if (res.headersSent) return next(error)
-  res.status(error.status ?? 500).send(page.failed(error.status === 503))
+  // What the middleware hands on has a status; what the database refuses to `req.sessions` has its own code only.
+  const status = error.status ?? (error.code === undefined ? 500 : 503)
+  res.status(status).send(page.failed(status === 503))
 }
 
 module.exports = { createDevicesApp }
