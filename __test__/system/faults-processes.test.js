@@ -14,8 +14,9 @@ const { startProgram } = require('../support/program.js')
 
 const MEGABYTE = 1 << 20
 const SUSPENDED = 10_000
-/** What a program takes besides, for a garbage collector that is late. */
+/** What a program takes besides after many calls, for a garbage collector that is late; and after many openings. */
 const GROWTH = 30
+const GROWTH_OF_OPENINGS = 20
 
 /** What the time is for whoever looks here first. */
 const CLOCK = `
@@ -241,7 +242,7 @@ test('sessions that are opened and closed 20 times leave neither backends nor me
 
   assert.equal(left.length, 0)
   const grown = (after[0] - before[0]) / MEGABYTE
-  assert.ok(grown < GROWTH, `${grown} MB more`)
+  assert.ok(grown < GROWTH_OF_OPENINGS, `${grown} MB more`)
   assert.ok(after[1] <= before[1], `${after[1]} threads, ${before[1]} before`)
 })
 
