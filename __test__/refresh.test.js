@@ -188,6 +188,27 @@ describe('what is remembered', () => {
     assert.equal((await later.refresh(old)).sess_id, sess_id)
   })
 
+  test('of a session that had very many ids is no burden: the first leads to it, and ends it', async t => {
+    const { sessions, place } = await start(t, { hashIds: false })
+    const { sess_id: current } = await sessions.create({ user_id: 1 })
+    const id = (/** @type {string} */ number) =>
+      `('00000000-0000-4000-8000-' || lpad((${number})::text, 12, '0'))::uuid`
+    await place.query(`INSERT INTO sess_ids SELECT ${id('n')}, ${id('n + 1')}, now(), now() + '1 hour'
+      FROM generate_series(1, 20000) AS n`)
+    await place.query(`UPDATE sess_ids SET new_id = '${current}' WHERE old_id = ${id('20000')}`)
+    await place.query('ANALYZE sess_ids')
+    const [first, middle] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000010000']
+
+    assert.equal((await sessions.validate(first)).sess_id, current)
+    assert.equal((await sessions.update(first, { user_id: 2 })).sess_id, current)
+    assert.equal((await sessions.refresh(first)).sess_id, current)
+    assert.equal(await sessions.destroy(first), true)
+    await assertGone(sessions, first, middle, current)
+    await ageNotes(place, '2 hours')
+    await sessions.prune()
+    assert.deepEqual(await place.query('SELECT FROM sess_ids'), [])
+  })
+
   test('a seal that somebody changed opens nothing', async t => {
     const { sessions, place } = await start(t)
     const { sess_id: old } = await sessions.create({ user_id: 1 })

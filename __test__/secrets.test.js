@@ -4,6 +4,9 @@
 
 const assert = require('node:assert/strict')
 const { tracingChannel } = require('node:diagnostics_channel')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
 const { describe, test } = require('node:test')
 const { inspect } = require('node:util')
 const session = require('express-session')
@@ -21,6 +24,7 @@ const NO_SESSION = '0f8fad5b-d9cb-469f-a165-70867728950e'
 const HIDDEN = { showHidden: true, depth: Number.POSITIVE_INFINITY, getters: true, maxStringLength: null }
 const CALLS = ['create', 'validate', 'extend', 'update', 'refresh', 'destroy', 'list', 'destroyAll', 'prune']
 const FIELDS = { user_id: 'INT CHECK (user_id > 0)', device: 'TEXT' }
+const FLAGS = ['--fields', '--config', '--from', '--map']
 const TIMEOUTS = { connectTimeout: 500, queryTimeout: 500 }
 
 const server = useLogins({}, () => server.query('ALTER ROLE scram SUPERUSER'))
@@ -101,10 +105,26 @@ test('a wrong password shows in nothing that the command prints', async () => {
   const url = `postgres://odd:${PASSWORD}@127.0.0.1:${server.port}/app`
 
   for (const command of ['check', 'prune', 'stats', 'sql']) {
-    for (const args of [[command, '--url', url], [command, url], [url], [command, '--fields', url]]) {
+    for (const args of [[command, '--url', url], [command, url], [url], ...FLAGS.map(flag => [command, flag, url])]) {
       const { stdout, stderr } = await runCommand(args, { DATABASE_URL: url })
       assert.ok(!(stdout + stderr).includes(PASSWORD), stdout + stderr)
     }
+  }
+})
+
+test('a password in a config file that is not JSON shows in nothing that the command prints', async t => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'pgsess-config-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = path.join(folder, 'config.json')
+
+  for (const connection of [PASSWORD, `"postgres://odd:${PASSWORD}@localhost`, `{ password: '${PASSWORD}' }`]) {
+    writeFileSync(file, `{ "connection": ${connection} }`)
+
+    const { stdout, stderr, code } = await runCommand(['check', '--config', file])
+
+    assert.equal(code, 2)
+    assert.match(stderr, /^pg-sess-rs: --config: .+ cannot be read: it is not JSON\n/)
+    assert.ok(!(stdout + stderr).includes('canary'), stdout + stderr)
   }
 })
 

@@ -20,6 +20,9 @@ const MAX_NAME_BYTES: usize = 63;
 const HASH_DIGITS: usize = 8;
 const SALT: &[u8] = b"pg-sess-rs/successor/1";
 const NONCE_BYTES: usize = 12;
+/// So many replaced ids of a session are forgotten with it at once. Each costs a look at the companion, which may be one at
+/// all of it.
+const MOST_FORGOTTEN: u32 = 100;
 
 /// Its columns and their types.
 pub(crate) const COLUMNS: [(&str, &str); 5] = [
@@ -111,8 +114,8 @@ pub(crate) fn hash_plain_sql(companion: &str) -> String {
     )
 }
 
-/// The CTE `trail (asked, id, path)`, for a WITH RECURSIVE: from each replaced id among `$1` to its successors, one row
-/// each. `path` holds what [`follow`] needs. `in_grace`: only from ids that still work.
+/// The CTE `trail (asked, id, step, place)`, for a WITH RECURSIVE: from each replaced id among `$1` to its successors, one
+/// row each. `in_grace`: only from ids that still work.
 pub(crate) fn trail_sql(companion: &str, ids: Ids, in_grace: bool) -> String {
     trail_from_sql("$1", companion, ids, in_grace)
 }
@@ -121,13 +124,18 @@ pub(crate) fn trail_sql(companion: &str, ids: Ids, in_grace: bool) -> String {
 fn trail_from_sql(asked: &str, companion: &str, ids: Ids, in_grace: bool) -> String {
     let grace = if in_grace { " AND i.grace_end > now()" } else { "" };
     format!(
-        "trail (asked, id, path) AS (SELECT i.old_id, i.new_id, ARRAY[uuid_send(i.old_id), {step}] FROM {companion} AS i \
-         WHERE i.old_id = ANY({asked}::uuid[]){grace} UNION ALL SELECT t.asked, i.new_id, t.path || {step} \
+        "trail (asked, id, step, place) AS (SELECT i.old_id, i.new_id, {step}, 1 FROM {companion} AS i \
+         WHERE i.old_id = ANY({asked}::uuid[]){grace} UNION ALL SELECT t.asked, i.new_id, {step}, t.place + 1 \
          FROM trail AS t JOIN {companion} AS i ON {next})",
         step = "coalesce(i.sealed_id, uuid_send(i.new_id))",
         next = is_stored_as("i.old_id", "t.id", ids),
     )
 }
+
+/// The CTE `paths (whose, path)` behind a trail: for each id that was asked for, what [`follow`] needs. It is made at the
+/// end: with the way so far in each row of the trail, a session that had thousands of ids would cost seconds.
+pub(crate) const PATHS: &str = "paths (whose, path) AS (SELECT p.asked, uuid_send(p.asked) || array_agg(p.step ORDER BY p.place) \
+     FROM trail AS p GROUP BY p.asked)";
 
 /// The ids, as [`Ids::stored`] gives them, of the sessions that replaced ids in the parameter `asked` still lead to: an
 /// array.
@@ -148,11 +156,13 @@ pub(crate) fn had_id_sql(companion: &str, condition: &str) -> String {
     )
 }
 
-/// The CTEs that forget what is remembered of the sessions in the CTE `gone (sess_id)`; need WITH RECURSIVE.
+/// The CTEs that forget what is remembered of the sessions in the CTE `gone (sess_id)`; need WITH RECURSIVE. Of a session
+/// that had very many ids, the oldest notes are left to [`forget_sql`]: they lead nowhere any more.
 pub(crate) fn forget_gone_sql(companion: &str) -> String {
     format!(
-        "former (old_id) AS (SELECT i.old_id FROM gone JOIN {companion} AS i ON i.new_id = gone.sess_id \
-         UNION SELECT i.old_id FROM former JOIN {companion} AS i ON i.new_id = former.old_id), \
+        "former (old_id, place) AS (SELECT i.old_id, 1 FROM gone JOIN {companion} AS i ON i.new_id = gone.sess_id \
+         UNION SELECT i.old_id, former.place + 1 FROM former JOIN {companion} AS i ON i.new_id = former.old_id \
+         WHERE former.place < {MOST_FORGOTTEN}), \
          forgotten AS (DELETE FROM {companion} AS i USING former WHERE i.old_id = former.old_id)"
     )
 }

@@ -84,6 +84,8 @@ function parse(args) {
  * @returns {Promise<{ [name: string]: any }>}
  */
 async function readConfig(file) {
+  // With the URL of a database, its password would be shown.
+  if (file.includes('://')) throw new UsageError('--config: expected a file, got a URL')
   const config = await load(path.resolve(file)).catch(error => {
     throw new UsageError(`--config: ${file} cannot be read: ${error.message}`)
   })
@@ -93,9 +95,19 @@ async function readConfig(file) {
 
 /** @param {string} file */
 async function load(file) {
-  if (file.endsWith('.json')) return JSON.parse(fs.readFileSync(file, 'utf8'))
+  if (file.endsWith('.json')) return parseJson(fs.readFileSync(file, 'utf8'))
   const loaded = await import(pathToFileURL(file).href)
   return loaded.default
+}
+
+/** @param {string} text */
+function parseJson(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Node's own message quotes what stands at the fault, and that may be a password.
+    throw new Error('it is not JSON')
+  }
 }
 
 exports.readArguments = readArguments

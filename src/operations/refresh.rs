@@ -17,7 +17,7 @@ use super::columns::{
 };
 use super::due::Due;
 use super::{Answer, Operation, Sql, Verdict, trail};
-use crate::companion::{is_stored_as, seal, trail_sql};
+use crate::companion::{PATHS, is_stored_as, seal, trail_sql};
 use crate::ids::{Ids, Lookup};
 use crate::pool::Request;
 use crate::session_id::SessionId;
@@ -190,11 +190,12 @@ impl Statements<'_> {
         };
         let direct = format!("ARRAY[uuid_send(s.sess_id), int8send({wait})]");
         format!(
-            "WITH RECURSIVE {trail} SELECT {there} FROM {name} AS s WHERE s.sess_id = ANY({IDS}) AND {is_live} \
-             UNION ALL SELECT {moved} FROM trail AS t JOIN {name} AS s ON {same} WHERE {is_live}",
+            "WITH RECURSIVE {trail}, {PATHS} SELECT {there} FROM {name} AS s WHERE s.sess_id = ANY({IDS}) AND {is_live} \
+             UNION ALL SELECT {moved} FROM trail AS t JOIN paths ON paths.whose = t.asked \
+             JOIN {name} AS s ON {same} WHERE {is_live}",
             trail = trail_sql(self.companion, table.ids, true),
             there = row_columns_with(&direct, "s.", table, Reader::Core),
-            moved = row_columns_with("t.path", "s.", table, Reader::Core),
+            moved = row_columns_with("paths.path", "s.", table, Reader::Core),
             name = table.sql_name,
             is_live = is_live(table),
             same = is_stored_as("s.sess_id", "t.id", table.ids),

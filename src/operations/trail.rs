@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use super::columns::{ById, IDS, Reader, is_live, row_columns_with};
-use crate::companion::{follow, is_stored_as, trail_sql};
+use crate::companion::{PATHS, follow, is_stored_as, trail_sql};
 use crate::ids::{Ids, Lookup, hash_sql};
 use crate::table::Table;
 
@@ -15,9 +15,10 @@ use crate::table::Table;
 pub(crate) fn rows_sql(table: &Table, reader: Reader) -> Option<String> {
     let companion = table.companion.as_deref()?;
     Some(format!(
-        "WITH RECURSIVE {trail} SELECT {columns} FROM trail AS t JOIN {name} AS s ON {same} WHERE {is_live}",
+        "WITH RECURSIVE {trail}, {PATHS} SELECT {columns} FROM trail AS t JOIN paths ON paths.whose = t.asked \
+         JOIN {name} AS s ON {same} WHERE {is_live}",
         trail = trail_sql(companion, table.ids, true),
-        columns = row_columns_with(&path("t.path", reader), "s.", table, reader),
+        columns = row_columns_with(&path("paths.path", reader), "s.", table, reader),
         name = table.sql_name,
         same = is_stored_as("s.sess_id", "t.id", table.ids),
         is_live = is_live(table),
@@ -50,7 +51,8 @@ impl Following {
 /// For the first column of a row of `s` that may have been found over a trail.
 pub(super) fn path_of_row(table: &Table, reader: Reader) -> String {
     let found = format!(
-        "coalesce((SELECT t.path FROM trail AS t WHERE {} LIMIT 1), ARRAY[uuid_send(s.sess_id)])",
+        "coalesce((SELECT uuid_send(t.asked) || (SELECT array_agg(p.step ORDER BY p.place) FROM trail AS p \
+         WHERE p.asked = t.asked) FROM trail AS t WHERE {} LIMIT 1), ARRAY[uuid_send(s.sess_id)])",
         is_stored_as("s.sess_id", "t.id", table.ids)
     );
     path(&found, reader)
