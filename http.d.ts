@@ -44,8 +44,9 @@ export type SessionWhere = { [K in keyof Fields]?: Input<Fields[K]> | null | rea
 /**
  * What one request does with sessions. `req.session` and the cookie follow it.
  *
- * Errors are those of `Sessions`. Without a session, the methods that need one resolve to `null` or `false`; if it is not
- * known whether there is one (see {@link SessionMiddlewareOptions.onError}) they reject with status 503.
+ * Errors are those of `Sessions`, with `status` 503 where the database could not be reached or not do its work. Without a
+ * session, the methods that need one resolve to `null` or `false`; if it is not known whether there is one (see
+ * {@link SessionMiddlewareOptions.onError}) they reject with status 503.
  *
  * Each takes a signal as its last argument, among its options where it has some. A call that is aborted leaves `req.session`
  * and the cookie as they were. Whether it happened all the same, the browser's next request shows.

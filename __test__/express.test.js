@@ -7,10 +7,11 @@ const { randomUUID } = require('node:crypto')
 const { request } = require('node:http')
 const { describe, test } = require('node:test')
 const { requireSession, sessionMiddleware } = require('pg-sess-rs/express')
-const { express, express4, FIELDS, start } = require('./support/apps.js')
+const { app, express, express4, FIELDS, start } = require('./support/apps.js')
 const { Browser, serve } = require('./support/browser.js')
 const { eventually } = require('./support/eventually.js')
 const { useDatabase } = require('./support/place.js')
+const { startProxy } = require('./support/proxy.js')
 
 /** @typedef {import('node:test').TestContext} TestContext */
 
@@ -525,6 +526,46 @@ test('rolling where the headers are sent already is silent', async t => {
 })
 
 describe('failures', () => {
+  test('what a request could not do while the database was away is status 503, with its own code', async t => {
+    const place = await database.emptySchema(t)
+    const proxy = await startProxy(t, place.url)
+    const sessions = await place.sessions({ fields: FIELDS, pruneInterval: false }, proxy.url)
+    const routes = {
+      'GET /devices': async (/** @type {any} */ req, /** @type {any} */ res) =>
+        res.json(await req.sessions.list({ user_id: 7 })),
+      'POST /end': async (/** @type {any} */ req, /** @type {any} */ res) =>
+        res.json(await req.sessions.destroyAll({ user_id: 7 })),
+      'POST /away/:method': async (/** @type {any} */ req, /** @type {any} */ res) => {
+        await proxy.close()
+        res.json(await req.sessions[req.params.method]({}))
+      }
+    }
+    const origin = await serve(t, app(express, sessions, {}, routes))
+    const browser = new Browser(origin)
+    const methods = ['update', 'extend', 'refresh', 'destroy']
+    for (const method of methods) {
+      await browser.post('/login', { user_id: 7 })
+      const failed = await browser.post(`/away/${method}`)
+      await proxy.open()
+      assert.deepEqual([failed.status, failed.json().code], [503, 'ECONNREFUSED'], method)
+      assert.deepEqual(failed.setCookies, [])
+      assert.equal((await browser.get('/')).json().user_id, 7)
+    }
+    await proxy.close()
+
+    const stranger = new Browser(origin)
+    const answers = [
+      await stranger.post('/login', { user_id: 8 }),
+      await stranger.get('/devices'),
+      await stranger.post('/end')
+    ]
+
+    for (const answer of answers) assert.deepEqual([answer.status, answer.json().code], [503, 'ECONNREFUSED'])
+    await proxy.open()
+    const wrong = await stranger.post('/login', { user_id: null })
+    assert.deepEqual([wrong.status, wrong.json().code], [500, '23502'])
+  })
+
   test("onError: 'anonymous' goes on without a session, reports it, and leaves the cookie", async t => {
     /** @type {any[]} */
     const reported = []

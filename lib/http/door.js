@@ -8,7 +8,8 @@ const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 const { Sessions } = require('../sessions.js')
 const { SessionCookie } = require('./cookie.js')
-const { RequestSessions, unavailable } = require('./request-sessions.js')
+const { RequestSessions } = require('./request-sessions.js')
+const { unavailable } = require('./unavailable.js')
 
 /** @typedef {import('./request-sessions.js').Exchange} Exchange */
 

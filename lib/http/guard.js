@@ -7,7 +7,8 @@ const { describe } = require('../errors.js')
 const { isObject } = require('../options.js')
 const { toCondition } = require('./condition.js')
 const { checkOptions } = require('./door.js')
-const { RequestSessions, unavailable } = require('./request-sessions.js')
+const { RequestSessions } = require('./request-sessions.js')
+const { unavailable } = require('./unavailable.js')
 
 /**
  * @typedef {import('./request-sessions.js').Row} Row

@@ -5,7 +5,7 @@
 
 const { SessionCookie } = require('./cookie.js')
 const { checkOptions, checkSessions } = require('./door.js')
-const { unavailable } = require('./request-sessions.js')
+const { unavailable } = require('./unavailable.js')
 
 class SessionReader {
   #sessions

@@ -6,6 +6,7 @@
 const { isDate } = require('node:util/types')
 const { checkCall } = require('../abortable.js')
 const { withCode } = require('../errors.js')
+const { marked, unavailable } = require('./unavailable.js')
 
 /**
  * @typedef {import('./cookie.js').SessionCookie} SessionCookie
@@ -99,7 +100,15 @@ class RequestSessions {
    * @param {unknown} values
    * @param {CallOptions} [options]
    */
-  async create(values, options) {
+  create(values, options) {
+    return marked(this.#create(values, options))
+  }
+
+  /**
+   * @param {unknown} values
+   * @param {CallOptions} options
+   */
+  async #create(values, options) {
     this.#refuseLate('create')
     const row = await this.#sessions.create(values, options)
     const [session, change, begun] = [this.#exchange.session, this.#change, this.#begun]
@@ -165,7 +174,7 @@ class RequestSessions {
    */
   async #destroy(id, options) {
     try {
-      return await this.#sessions.destroy(id, options)
+      return await marked(this.#sessions.destroy(id, options))
     } catch (error) {
       const isAborted = error === options?.signal?.reason
       // It could not be asked before, either: this is no failure of the handler's.
@@ -178,14 +187,22 @@ class RequestSessions {
    * @param {unknown} [options]
    */
   list(where, options) {
-    return this.#sessions.list(where, options)
+    return marked(this.#sessions.list(where, options))
   }
 
   /**
    * @param {unknown} where
    * @param {CallOptions} [options]
    */
-  async destroyAll(where, options) {
+  destroyAll(where, options) {
+    return marked(this.#destroyAll(where, options))
+  }
+
+  /**
+   * @param {unknown} where
+   * @param {CallOptions} options
+   */
+  async #destroyAll(where, options) {
     const count = await this.#sessions.destroyAll(where, options)
     // This session may have been among them.
     const begun = this.#begun
@@ -237,7 +254,7 @@ class RequestSessions {
     // Nobody knows whether there is a session: this is no place to say that there is none.
     if (this.#failure !== undefined) throw unavailable(this.#failure)
     const id = this.#exchange.session?.sess_id
-    return id === undefined ? missing : work(id)
+    return id === undefined ? missing : marked(work(id))
   }
 
   /**
@@ -354,21 +371,9 @@ class RequestSessions {
   }
 }
 
-/**
- * What an answer with status 503 is made of.
- *
- * @param {unknown} cause
- */
-function unavailable(cause) {
-  const error = new Error('the sessions cannot be reached', { cause })
-  // As http-errors marks its own, which some frameworks ask for.
-  return Object.assign(withCode(error, 'PGSESS_UNAVAILABLE'), { status: 503, statusCode: 503, expose: false })
-}
-
 /** @param {Row} row */
 function timeOf({ sess_expiration: expiration }) {
   return isDate(expiration) ? expiration.getTime() : undefined
 }
 
 exports.RequestSessions = RequestSessions
-exports.unavailable = unavailable
