@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { randomUUID } = require('node:crypto')
 const { request } = require('node:http')
 const { describe, test } = require('node:test')
+const { init } = require('pg-sess-rs')
 const { requireSession, sessionMiddleware } = require('pg-sess-rs/express')
 const { app, express, express4, FIELDS, start } = require('./support/apps.js')
 const { Browser, serve } = require('./support/browser.js')
@@ -325,6 +326,38 @@ describe('create', () => {
     assert.equal((await browser.get('/')).json().user_id, 8)
     assert.equal((await thief.get('/')).json(), null)
     assert.equal((await place.query('SELECT FROM sess')).length, 1)
+  })
+
+  test('at the limit costs no other session than the one that the request came with', async t => {
+    const limit = { by: 'user_id', limit: 2 }
+    const { newBrowser } = await open(t, { sessionOptions: { maxSessions: limit } })
+    const [first, second, third] = [newBrowser(), newBrowser(), newBrowser()]
+    await first.post('/login', { user_id: 7 })
+    await second.post('/login', { user_id: 7 })
+
+    await second.post('/login', { user_id: 7 })
+    await second.post('/login', { user_id: 7 })
+
+    assert.equal((await first.get('/')).json()?.user_id, 7)
+    assert.equal((await second.get('/')).json()?.user_id, 7)
+    await third.post('/login', { user_id: 7 })
+    assert.equal((await first.get('/')).json(), null)
+    assert.equal((await second.get('/')).json()?.user_id, 7)
+  })
+
+  test('at the limit costs no other session where the caller watches statements, either', async t => {
+    const place = await database.emptySchema(t)
+    const { pgp, db } = place.pgPromise({ options: { query() {} } })
+    const sessions = await place.closing(init(pgp, db, FIELDS, { maxSessions: { by: 'user_id', limit: 2 } }))
+    const origin = await serve(t, app(express, sessions))
+    const [first, second] = [new Browser(origin), new Browser(origin)]
+    await first.post('/login', { user_id: 7 })
+    await second.post('/login', { user_id: 7 })
+
+    await second.post('/login', { user_id: 7 })
+
+    assert.equal((await first.get('/')).json()?.user_id, 7)
+    assert.equal((await second.get('/')).json()?.user_id, 7)
   })
 
   test('that fails leaves the session as it is', async t => {

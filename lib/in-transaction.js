@@ -41,16 +41,20 @@ class InTransaction {
     return this.createFrom(checkValues(fields, argument))
   }
 
-  /** @param {[string, unknown][]} entries values that were checked */
-  async createFrom(entries) {
+  /**
+   * @param {[string, unknown][]} entries values that were checked
+   * @param {string | null} [replaced] the id of the session in whose place it comes
+   */
+  async createFrom(entries, replaced = null) {
     const { given, values } = this.#table.forPg(entries)
     const { limit } = this.#table
     const id = this.#table.newId()
+    const old = replaced === null ? [] : this.#table.storedIds(replaced)
     const isUnlimited = limit === null || isNull(values, given.indexOf(limit[0]))
     const row = isUnlimited
       ? await this.#insert(id, given, values)
       : await inTransaction(this.#caller, caller =>
-          new InTransaction(caller, this.#table, this.#abort).#createLimited(limit, id, given, values)
+          new InTransaction(caller, this.#table, this.#abort).#createLimited(limit, [id, old], given, values)
         )
     return this.#table.reader.finish(row, id)
   }
@@ -70,19 +74,19 @@ class InTransaction {
    * See src/operations/limit.rs.
    *
    * @param {import('./table.js').Limit} limit
-   * @param {string} id
+   * @param {[id: string, old: string[]]} ids the new one, and those under which the session may stand in whose place it comes
    * @param {number[]} given
    * @param {unknown[]} values
    */
-  async #createLimited([place, [lockValue, lockInserted, trim]], id, given, values) {
+  async #createLimited([place, [lockValue, lockInserted, trim]], [id, old], given, values) {
     const made = [this.#table.storedId(id)]
     const at = given.indexOf(place)
     if (at >= 0) checkIsolation(await this.#query(lockValue, [values[at]]))
     const row = await this.#insert(id, given, values)
     if (at < 0) checkIsolation(await this.#query(lockInserted, [made]))
     // Twice: a session that gets a new id while its lock is awaited escapes the first.
-    await this.#query(trim, [made])
-    await this.#query(trim, [made])
+    await this.#query(trim, [made, old])
+    await this.#query(trim, [made, old])
     return row
   }
 

@@ -356,11 +356,12 @@ class Core {
   /**
    * @param {number[]} given places of the given fields, ascending
    * @param {(string | null | { hex: string })[]} values
+   * @param {string | null} replaced the id of the session in whose place it comes
    * @param {Abort} [abort]
    * @returns {Promise<any>}
    */
-  create(given, values, abort) {
-    this.#createPayloads.push(JSON.stringify([given, values]))
+  create(given, values, replaced, abort) {
+    this.#createPayloads.push(JSON.stringify([given, values, replaced]))
     const row = this.#creates.add('')
     if (abort !== undefined) this.#letAbort(abort, this.#creates)
     if (this.#creates.open === MAX_GROUP) this.#flushCreates()

@@ -16,6 +16,8 @@ const { Watched, isWatched, watched } = require('./watched.js')
  * @typedef {import('./options.js').CheckedOptions} CheckedOptions
  * @typedef {'validate' | 'extend' | 'destroy' | 'refresh'} IdOperation
  * @typedef {import('./abortable.js').Abort} Abort
+ * @typedef {{ values: unknown, argument: string, replaced: string | null }} New a session to be made. `argument`: what errors
+ *   call the values; `replaced`: the id of the session in whose place it comes
  */
 
 /** One table of sessions. Users get it from `connect` and `init`, see index.d.ts. */
@@ -165,6 +167,19 @@ class Sessions {
   }
 
   /**
+   * A new session in the place of one that the caller ends afterwards. Where there is a limit, that one is the first to
+   * end: it must not cost the user another.
+   *
+   * @param {Sessions} sessions
+   * @param {string | undefined} replaced its id, if there is one
+   * @param {unknown} values
+   * @param {unknown} options
+   */
+  static replace(sessions, replaced, values, options) {
+    return sessions.#createFor({ values, argument: 'values', replaced: replaced ?? null }, options)
+  }
+
+  /**
    * Hands an error to which no call belongs to the user.
    *
    * @param {Sessions} sessions
@@ -180,9 +195,7 @@ class Sessions {
    * @param {string} [argument] what errors call the values
    */
   create(values, options, argument = 'values') {
-    return options !== undefined || isWatched('create')
-      ? this.#createWatched(values, options, argument)
-      : this.#create(values, argument)
+    return this.#createFor({ values, argument, replaced: null }, options)
   }
 
   /**
@@ -281,24 +294,25 @@ class Sessions {
   }
 
   /**
-   * @param {unknown} values
+   * @param {New} asked
    * @param {unknown} options
-   * @param {string} argument
    */
-  #createWatched(values, options, argument) {
-    return watched('create', this.#source, () => abortable(options, abort => this.#create(values, argument, abort)))
+  #createFor(asked, options) {
+    if (options === undefined && !isWatched('create')) return this.#create(asked)
+    return watched('create', this.#source, () => abortable(options, abort => this.#create(asked, abort)))
   }
 
   /**
-   * @param {unknown} values
-   * @param {string} argument
+   * @param {New} asked
    * @param {Abort} [abort]
    */
-  #create(values, argument, abort) {
+  #create({ values, argument, replaced }, abort) {
     try {
       const entries = checkValues(values, argument)
       const table = this.#readyTable()
-      return table === undefined ? this.#createSlowly(entries, abort) : this.#submit(table, entries, abort)
+      return table === undefined
+        ? this.#createSlowly(entries, replaced, abort)
+        : this.#submit(table, entries, replaced, abort)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -307,23 +321,25 @@ class Sessions {
   /**
    * @param {Table} table
    * @param {[string, unknown][]} entries
+   * @param {string | null} replaced
    * @param {Abort | undefined} abort
    * @returns {Promise<any>}
    */
-  #submit(table, entries, abort) {
+  #submit(table, entries, replaced, abort) {
     const { given, values } = table.forCore(entries)
-    return this.#core.create(given, values, abort)
+    return this.#core.create(given, values, replaced, abort)
   }
 
   /**
    * @param {[string, unknown][]} entries
+   * @param {string | null} replaced
    * @param {Abort | undefined} abort
    */
-  async #createSlowly(entries, abort) {
+  async #createSlowly(entries, replaced, abort) {
     const table = await this.#readyFor(abort)
     return this.#caller === undefined
-      ? this.#submit(table, entries, abort)
-      : new InTransaction(this.#caller, table, abort).createFrom(entries)
+      ? this.#submit(table, entries, replaced, abort)
+      : new InTransaction(this.#caller, table, abort).createFrom(entries, replaced)
   }
 
   /**

@@ -184,7 +184,7 @@ impl Sessions {
         given: Vec<u16>,
         values: Vec<FieldValue>,
     ) -> Result<SessionRow, Error> {
-        let new = NewSession { id: self.new_id()?, given, values };
+        let new = NewSession { id: self.new_id()?, given, values, replaced: None };
         let outcome = self.wait(|reply| self.submit_creates([(new, reply)])).await?;
         match outcome {
             Outcome::Session(Some(row)) => Ok(row),

@@ -6,6 +6,7 @@
 const { isDate } = require('node:util/types')
 const { checkCall } = require('../abortable.js')
 const { withCode } = require('../errors.js')
+const { Sessions } = require('../sessions.js')
 const { marked, unavailable } = require('./unavailable.js')
 
 /**
@@ -110,7 +111,8 @@ class RequestSessions {
    */
   async #create(values, options) {
     this.#refuseLate('create')
-    const row = await this.#sessions.create(values, options)
+    const replaced = this.#replaceable(this.#exchange.session)
+    const row = await Sessions.replace(this.#sessions, replaced, values, options)
     const [session, change, begun] = [this.#exchange.session, this.#change, this.#begun]
     try {
       this.#refuseLate('create')
@@ -329,8 +331,18 @@ class RequestSessions {
    * @param {CallOptions} options
    */
   async #end(session, options) {
-    const id = session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
+    const id = this.#replaceable(session)
     if (id !== undefined) await this.#sessions.destroy(id, options)
+  }
+
+  /**
+   * The id of the session that a new one comes in the place of.
+   *
+   * @param {Row | null} session
+   * @returns {string | undefined}
+   */
+  #replaceable(session) {
+    return session?.sess_id ?? (this.#failure === undefined ? undefined : this.#sent)
   }
 
   /**

@@ -447,17 +447,18 @@ impl Core {
         Ok(())
     }
 
-    /// Takes in new sessions. `calls`: a JSON array, for each call the places of the given fields and their values
-    /// (text, null, or `{"hex": …}` for bytes).
+    /// Takes in new sessions. `calls`: a JSON array, for each call the places of the given fields, their values (text,
+    /// null, or `{"hex": …}` for bytes), and the id of the session in whose place it comes, or null.
     #[napi(catch_unwind)]
     pub fn submit_creates(&self, first: i64, calls: String) -> Result<()> {
-        let calls: Vec<(Vec<u16>, Vec<Value>)> = serde_json::from_str(&calls)
+        let calls: Vec<(Vec<u16>, Vec<Value>, Option<String>)> = serde_json::from_str(&calls)
             .map_err(|error| Error::from_reason(format!("create: {error}")))?;
         let numbers = first.unsigned_abs()..;
         let id = || self.sessions.new_id().map_err(reason);
-        let calls = numbers.zip(calls).map(|(number, (given, values))| {
+        let calls = numbers.zip(calls).map(|(number, (given, values, replaced))| {
             let values = values.into_iter().map(field_value).collect();
-            Ok((NewSession { id: id()?, given, values }, Reply::Number(number)))
+            let replaced = replaced.as_deref().and_then(SessionId::parse);
+            Ok((NewSession { id: id()?, given, values, replaced }, Reply::Number(number)))
         });
         self.sessions.submit_creates(calls.collect::<Result<Vec<_>>>()?);
         Ok(())

@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::columns::{Reader, interval, now, places, row_columns};
-use super::limit::Limit;
+use super::limit::{Limit, Trimmed};
 use super::validate;
 use super::values::{
     BRIEF_PATIENCE, MAX_STATEMENTS, PATIENCE, as_text, columns, fit, fit_arrays, patience, weight,
@@ -35,6 +35,8 @@ pub struct NewSession {
     pub given: Vec<u16>,
     /// Their values.
     pub values: Vec<FieldValue>,
+    /// The session in whose place it comes, which its owner is about to end: at the limit it is the first to end.
+    pub replaced: Option<SessionId>,
 }
 
 impl NewSession {
@@ -153,7 +155,14 @@ impl Create {
 
     fn limited(&self, request: Request, calls: &[NewSession], patience: Option<i32>) -> Request {
         match &self.limit {
-            Some(limit) => limit.keep(request, calls, &self.stored(calls), patience),
+            Some(limit) => {
+                let replaced = calls.iter().filter_map(|call| call.replaced);
+                let sessions = Trimmed {
+                    new: self.stored(calls),
+                    replaced: replaced.flat_map(|id| self.table.ids.lookup(id).stored()).collect(),
+                };
+                limit.keep(request, calls, &sessions, patience)
+            }
             None => request,
         }
     }

@@ -18,6 +18,14 @@ use crate::pool::{Around, Request};
 use crate::table::Table;
 use crate::text::{FieldValue, quote_name};
 
+/// The sessions among which a create ends the oldest: all others have neither of these ids.
+pub(crate) struct Trimmed {
+    /// Those that it makes: the last to end.
+    pub(crate) new: Vec<Uuid>,
+    /// Those in whose place they come: the first to end.
+    pub(crate) replaced: Vec<Uuid>,
+}
+
 /// The statements around a create.
 pub(crate) struct Limit {
     place: u16,
@@ -73,25 +81,25 @@ impl Limit {
         self.place
     }
 
-    /// The lock for one value, `$1`; for the values of the sessions `$1`; and the end of the oldest, but not of the
-    /// sessions `$1`.
+    /// The lock for one value, `$1`; for the values of the sessions `$1`; and the end of the oldest, of the sessions `$2`
+    /// first and of the sessions `$1` last.
     pub(crate) fn statements_for_pg(&self) -> [&str; 3] {
         [&self.lock_one, &self.lock_inserted, &self.trim]
     }
 
-    /// Keeps the sessions that `request` makes, under the ids `stored`, to the limit. `patience`: how long locks are waited for, in ms.
+    /// Keeps the `sessions` that `request` makes to the limit. `patience`: how long locks are waited for, in ms.
     pub(crate) fn keep(
         &self,
         request: Request,
         calls: &[NewSession],
-        stored: &[Uuid],
+        sessions: &Trimmed,
         patience: Option<i32>,
     ) -> Request {
         let mut before: Vec<Request> = patience
             .map(|ms| Request::new(&self.patience).with(ms, Type::INT4))
             .into_iter()
             .collect();
-        let ids = || stored.to_vec();
+        let ids = || sessions.new.clone();
         let mut after = Vec::new();
         match self.given(calls) {
             Given::Nothing => return request,
@@ -107,7 +115,12 @@ impl Limit {
             }
         }
         // Twice: a session that gets a new id while its lock is awaited escapes the first.
-        let trim = || Request::new(&self.trim).with(ids(), Type::UUID_ARRAY);
+        let replaced = || sessions.replaced.clone();
+        let trim = || {
+            Request::new(&self.trim)
+                .with(ids(), Type::UUID_ARRAY)
+                .with(replaced(), Type::UUID_ARRAY)
+        };
         after.extend([trim(), trim()]);
         request.around(Around { before, after })
     }
@@ -140,12 +153,14 @@ enum Given<'a> {
     Unknown,
 }
 
-/// The new ones come first, the latest call of a batch before the others, so they survive if the limit lets them.
+/// The new ones come first, the latest call of a batch before the others, so they survive if the limit lets them; those
+/// that are replaced come last.
 fn trim(table: &Table, by: &str, limit: u32) -> String {
     let is_live = is_still_live(table);
     format!(
         "{with} ranked AS (SELECT s.sess_id, row_number() OVER (PARTITION BY s.{by} \
-         ORDER BY array_position($1::uuid[], s.sess_id) DESC NULLS LAST, s.sess_creation_date DESC, s.sess_id) AS place \
+         ORDER BY array_position($1::uuid[], s.sess_id) DESC NULLS LAST, s.sess_id = ANY($2::uuid[]), \
+         s.sess_creation_date DESC, s.sess_id) AS place \
          FROM {name} AS s WHERE s.{by} IN \
          (SELECT {by} FROM {name} WHERE sess_id = ANY({IDS})) AND {is_live}), \
          locked AS MATERIALIZED (SELECT s.sess_id FROM {name} AS s \
