@@ -154,8 +154,8 @@ impl Error {
         Self::new(Kind::QueueFull, message)
     }
 
-    /// The answer is larger than can be handed to the caller.
-    pub(crate) fn too_large() -> Self {
+    /// The answer is larger than can be handed to the caller: for a [`Sink`](crate::sessions::Sink), which alone knows.
+    pub fn too_large() -> Self {
         let message =
             "the answer is larger than a string of JavaScript can be; what was asked was done";
         Self::new(Kind::TooLarge, message)
