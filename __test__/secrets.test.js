@@ -25,7 +25,8 @@ const HIDDEN = { showHidden: true, depth: Number.POSITIVE_INFINITY, getters: tru
 const CALLS = ['create', 'validate', 'extend', 'update', 'refresh', 'destroy', 'list', 'destroyAll', 'prune']
 const FIELDS = { user_id: 'INT CHECK (user_id > 0)', device: 'TEXT' }
 const FLAGS = ['--fields', '--config', '--from', '--map']
-const TIMEOUTS = { connectTimeout: 500, queryTimeout: 500 }
+/** In ms: long enough to connect in on a busy machine. */
+const LATE = 2000
 
 const server = useLogins({}, () => server.query('ALTER ROLE scram SUPERUSER'))
 
@@ -34,9 +35,10 @@ describe('ids and passwords show nowhere', () => {
     for (const [name, fail] of Object.entries(failures())) {
       test(`${name}, ${hashIds ? 'hashed' : 'plain'} ids`, async t => {
         const witness = new Witness(t)
-        const { sessions, sql, ids } = await start(t, { hashIds, onError: error => witness.hear(error) })
+        const options = { hashIds, onError: (/** @type {unknown} */ error) => witness.hear(error) }
+        const { sessions, sql, ids } = await start(t, options)
 
-        await fail({ t, sessions, sql, ids, witness })
+        await fail({ t, options, sessions, sql, ids, witness })
 
         assert.ok(witness.errors > 0, 'something failed')
         witness.hear(sessions)
@@ -135,10 +137,14 @@ test('a password in a config file that is not JSON shows in nothing that the com
  */
 function failures() {
   return {
-    'a statement that waits for a lock until it is late': async ({ sql, sessions, ids, witness }) => {
+    'a statement that waits for a lock until it is late': async ({ t, options, sql, ids, witness }) => {
+      const sessions = await open(t, { ...options, queryTimeout: LATE, maxConnections: 16 })
       await sql('BEGIN; LOCK TABLE sess')
       await callAll(sessions, ids, witness)
       await sql('ROLLBACK')
+      witness.assertHeard('PGSESS_TIMEOUT')
+      witness.hear(sessions)
+      witness.hear(sessions.stats())
     },
     'a statement that is cancelled': async ({ sql, sessions, ids, witness }) => {
       await sql('BEGIN; LOCK TABLE sess')
@@ -147,8 +153,9 @@ function failures() {
         () => sql(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`),
         (/** @type {any} */ found) => found.length > 0
       )
-      await calls
       await sql('ROLLBACK')
+      await calls
+      witness.assertHeard('57014')
     },
     'a constraint that a change violates': ({ sessions, ids, witness }) =>
       witness.watch(ids.map(id => sessions.update(id, { user_id: -1 }))),
@@ -198,12 +205,13 @@ function failures() {
       await sessions.close()
       await callAll(sessions, ids, witness)
     },
-    'a queue that is full': async ({ t, ids, sql, witness }) => {
-      const sessions = await open(t, { maxQueue: 1 })
+    'a queue that is full': async ({ t, options, ids, sql, witness }) => {
+      const sessions = await open(t, { ...options, maxQueue: 1 })
       await sql('BEGIN; LOCK TABLE sess')
       const calls = Array.from({ length: 20 }, () => callAll(sessions, ids, witness))
-      await Promise.all(calls)
       await sql('ROLLBACK')
+      await Promise.all(calls)
+      witness.assertHeard('PGSESS_QUEUE_FULL')
     },
     'arguments that are wrong': ({ sessions, ids, witness }) =>
       witness.watch(
@@ -224,6 +232,7 @@ function failures() {
 /**
  * @typedef {object} Scene
  * @property {any} t
+ * @property {object} options of its sessions
  * @property {any} sessions
  * @property {(text: string) => Promise<any[]>} sql
  * @property {string[]} ids
@@ -257,6 +266,8 @@ function callAll(sessions, ids, witness) {
 /** Hears everything that somebody could log. */
 class Witness {
   errors = 0
+  /** The codes of these errors. @type {Set<unknown>} */
+  #codes = new Set()
   /** @type {string[]} */
   #heard = []
 
@@ -286,8 +297,14 @@ class Witness {
     for (const { reason } of await Promise.allSettled(calls)) {
       if (reason === undefined) continue
       this.errors++
+      this.#codes.add(reason.code)
       this.hear(reason)
     }
+  }
+
+  /** @param {string} code */
+  assertHeard(code) {
+    assert.ok(this.#codes.has(code), `${code} is among ${[...this.#codes].join(', ')}`)
   }
 
   /** @param {string[]} secrets */
@@ -305,7 +322,7 @@ class Witness {
  */
 async function open(t, options) {
   const config = server.config({ user: 'scram', password: PASSWORD, database: 'app', application_name: 'canary' })
-  const sessions = await connect(config, { fields: FIELDS, ...TIMEOUTS, ...options })
+  const sessions = await connect(config, { fields: FIELDS, ...options })
   t.after(() => sessions.close())
   return sessions
 }
