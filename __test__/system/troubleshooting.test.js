@@ -232,6 +232,7 @@ async function assertQuoted(connection, asWritten = message => message, code) {
  * @param {object} options
  */
 async function assertWorks(connection, options) {
+  await appIsGone()
   const sessions = await connect(connection, { ...FIELDS, ...options })
   const { sess_id } = await sessions.create({ user_id: 1 })
   const refreshed = await sessions.refresh(sess_id)
@@ -240,6 +241,11 @@ async function assertWorks(connection, options) {
   assert.equal(await sessions.prune(), 0)
   assert.equal(await sessions.destroyAll({ user_id: 1 }), 1)
   await sessions.close()
+  await appIsGone()
+}
+
+/** A connection that was closed takes its place until the server's process has ended. */
+async function appIsGone() {
   await eventually(
     () => server.query("SELECT pid FROM pg_stat_activity WHERE usename = 'app'"),
     rows => rows.length === 0
