@@ -111,8 +111,7 @@ async function createDevicesApp(url) {
 function fail(error, _req, res, next) {
   console.error(`${error.message}${error.cause ? `: ${error.cause.message}` : ''}`)
   if (res.headersSent) return next(error)
-  // What the middleware hands on has a status; what the database refuses to `req.sessions` has its own code only.
-  const status = error.status ?? (error.code === undefined ? 500 : 503)
+  const { status = 500 } = error
   res.status(status).send(page.failed(status === 503))
 }
 
