@@ -11,7 +11,8 @@ const path = require('node:path')
 
 const ROOT = path.resolve(__dirname, '../..')
 const OUTPUT = path.join(__dirname, 'html')
-const OF_REQUESTS = ['Columns', 'Fields', 'Input', 'pgSess.Sessions']
+const OF_SESSIONS = ['Sessions', 'CallOptions', 'ListOptions', 'DestroyAllOptions'].map(name => `pgSess.${name}`)
+const OF_REQUESTS = ['Columns', 'Fields', 'Input', ...OF_SESSIONS]
 /**
  * Each by itself: express and express-session say different things of `req.session`, and no program has both. What stays
  * out: how rows are computed from datatypes, since editors show the result; what another one describes; and the door of
